@@ -1,0 +1,153 @@
+/* arch.h -- what core must know of the CPU: x86-64
+ *
+ * Raw system calls, the thread pointer, the register frame that the gate saves, and the switch. No other file of core or
+ * preload names a register, but for the gate's thunk and the patcher.
+ */
+#ifndef CORE_ARCH_H
+#define CORE_ARCH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+static inline long arch_syscall(long nr, long a, long b, long c, long d, long e, long f)
+{
+	long r;
+	register long r10 __asm__("r10") = d;
+	register long r8 __asm__("r8") = e;
+	register long r9 __asm__("r9") = f;
+
+	__asm__ volatile("syscall"
+			 : "=a"(r)
+			 : "0"(nr), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+			 : "rcx", "r11", "memory");
+	return r;
+}
+
+static inline void arch_pause(void)
+{
+	__asm__ volatile("pause");
+}
+
+/* The word of the thread control block that says which task this is. glibc's tcbhead_t leaves 0x80..0x2bf unused (2.31 to
+ * 2.41); a fresh block is zero there, so a thread that we did not make reads NULL. */
+#define ARCH_TCB_TASK 0x88
+
+static inline void *arch_tcb_task(void)
+{
+	void *p;
+
+	__asm__ volatile("mov %%fs:%c1, %0" : "=r"(p) : "i"(ARCH_TCB_TASK));
+	return p;
+}
+
+static inline void arch_tcb_set_task(uintptr_t tcb, void *task)
+{
+	*(void *volatile *)(tcb + ARCH_TCB_TASK) = task;
+}
+
+/* The thread pointer as libc keeps it: tcbhead_t.self. */
+static inline uintptr_t arch_tcb(void)
+{
+	uintptr_t p;
+
+	__asm__ volatile("mov %%fs:0x10, %0" : "=r"(p));
+	return p;
+}
+
+static inline uintptr_t arch_stack_pointer(void)
+{
+	uintptr_t p;
+
+	__asm__ volatile("mov %%rsp, %0" : "=r"(p));
+	return p;
+}
+
+/* What the gate saves of the program, from the lowest address up. ret is the return address into the site's slot. */
+struct arch_frame {
+	uint64_t r15, r14, r13, r12, rbx, rbp, r9, r8, r10, rdx, rsi, rdi;
+	uint64_t nr;		/* system call number */
+	uint64_t flags;		/* as lahf and seto left them */
+	uint64_t ret;
+};
+
+#define ARCH_RED_ZONE	 128
+#define ARCH_SLOT_SIZE	 128	/* a slot is aligned to its size; data at its end: */
+#define ARCH_SLOT_RESUME 112	/* address behind the `syscall' instruction */
+#define ARCH_SLOT_FLAGS	 120	/* bit 0: vector registers live, bit 1: the instruction is gone */
+
+#define ARG1(f) ((f)->rdi)
+#define ARG2(f) ((f)->rsi)
+#define ARG3(f) ((f)->rdx)
+#define ARG4(f) ((f)->r10)
+#define ARG5(f) ((f)->r8)
+#define ARG6(f) ((f)->r9)
+
+static inline uintptr_t arch_slot(const struct arch_frame *f)
+{
+	return f->ret & ~(uintptr_t)(ARCH_SLOT_SIZE - 1);
+}
+
+static inline uintptr_t arch_frame_pc(const struct arch_frame *f)
+{
+	return *(uint64_t *)(arch_slot(f) + ARCH_SLOT_RESUME);
+}
+
+static inline int arch_frame_vector(const struct arch_frame *f)
+{
+	return *(uint32_t *)(arch_slot(f) + ARCH_SLOT_FLAGS) & 1;
+}
+
+/* The program's stack pointer at the site. */
+static inline uintptr_t arch_frame_sp(const struct arch_frame *f)
+{
+	return (uintptr_t)(f + 1) + ARCH_RED_ZONE;
+}
+
+/* arch_switch -- save the callee-saved registers on this stack, note the stack pointer in *save, go on at `sp'.
+ *
+ * fs  thread pointer to load, 0 to keep the present one
+ */
+void arch_switch(void **save, void *sp, uintptr_t fs);
+
+/* arch_call_on -- call fn(arg) on another stack and come back. */
+void arch_call_on(void *stack_top, void (*fn)(void *), void *arg);
+
+/* arch_prepare -- lay out a stack so that a switch to the result enters fn(arg), which never returns. */
+void *arch_prepare(void *stack_top, void (*fn)(void *), void *arg);
+
+/* arch_prepare_clone -- the same for a child of clone: the registers of `f', result 0, behind f's site, on `stack_top'. */
+void *arch_prepare_clone(void *stack_top, const struct arch_frame *f);
+
+/* arch_sigreturn -- resume a context that the kernel had saved; `frame' points at its ucontext. */
+void arch_sigreturn(void *frame, uintptr_t fs) __attribute__((noreturn));
+
+/* arch_clone -- make a kernel thread that calls fn(arg) on `stack_top' and never returns. Returns its tid or -errno. */
+long arch_clone(unsigned long flags, void *stack_top, void (*fn)(void *), void *arg, int *tid_word);
+
+/* Called on the stack of a task that runs for the first time; finishes the switch (sched.c). */
+void sched_started(void);
+
+struct arch_vector {
+	uint8_t area[512];
+} __attribute__((aligned(16)));
+
+static inline void arch_vector_save(struct arch_vector *v)
+{
+	__asm__ volatile("fxsave64 %0" : "=m"(*v));
+}
+
+static inline void arch_vector_load(const struct arch_vector *v)
+{
+	__asm__ volatile("fxrstor64 %0" : : "m"(*v));
+}
+
+static inline void arch_vector_reset(void)
+{
+	uint32_t mxcsr = 0x1f80;
+
+	__asm__ volatile("fninit; ldmxcsr %0" : : "m"(mxcsr));
+}
+
+extern int arch_has_fsgsbase;	/* set once at activation, before the first switch */
+
+#endif

@@ -1,0 +1,78 @@
+/* carrier.h -- a kernel thread of ours
+ *
+ * It runs a hub, or stands spare, or is detached: its task sits in the kernel (or runs on) while another carrier has its hub.
+ * One region of memory belongs to it: the stack that signals of the kernel arrive on, with the carrier's address at its very
+ * top, so that a handler finds it without the thread pointer; and the stack of its loop, with this struct at the bottom.
+ *
+ * Threads: carrier_new, carrier_give from any.  Errors: NULL.
+ */
+#ifndef CORE_CARRIER_H
+#define CORE_CARRIER_H
+
+#include <linux/sched.h>
+#include "lock.h"
+#include "task.h"
+
+#define CARRIER_STACK 65536ul	/* of each of the two, and their alignment */
+
+/* A kernel thread that shares all there is to share and has no thread control block of its own. */
+#define CARRIER_THREAD_FLAGS (CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM | \
+			      CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID)
+
+struct carrier {
+	void *sp;		/* context of its loop while a task runs */
+	struct hub *hub;	/* atomic; NULL while spare or detached */
+	struct task *current;	/* the task it runs; NULL in its loop */
+	struct task *prev;	/* task whose stack was left by the last switch, to be let go by the next context */
+	struct task *dead;	/* task that ended, to be reaped by the loop */
+	struct task *requeue;	/* task that left without being readied by anyone */
+	uint32_t depth;		/* in Weft: written by itself, read by the monitor after a membarrier */
+	uint32_t retake;	/* atomic: the monitor has taken its hub, or is about to */
+	struct lock lock;	/* hub against the monitor */
+	int tid;
+	int tid_word;		/* cleared by the kernel when the thread has ended */
+	uint32_t given;		/* futex: bumped when a spare is given a hub */
+	struct carrier *next;	/* among the spares */
+	int64_t cpu_ns;		/* monitor's: CPU time when it looked last */
+	uint64_t native_pc;	/* behind the `syscall' of the call it was last left to */
+	uint64_t native_nr;
+	uint64_t mask;		/* what the kernel blocks on it */
+	uint32_t generation;	/* of the changes it has made */
+	uint32_t refused;	/* atomic: a signal of ours could not act where it came; the monitor sends another */
+};
+
+/* carrier_new -- memory for one; the thread is made by carrier_start. */
+struct carrier *carrier_new(void);
+
+/* carrier_start -- make its kernel thread, which runs `loop' on its stack for ever. Returns 0 or -errno. */
+int carrier_start(struct carrier *c, void (*loop)(void *));
+
+/* What belongs to a kernel thread and must be the same on all of ours: changes are numbered, and a thread that is behind makes
+ * what it has missed before it runs anything of the program. The hook is set by the layer that knows the changes. */
+extern uint32_t carrier_generation;	/* atomic: how many changes there were */
+extern void (*carrier_catch_up)(uint32_t *generation);
+
+extern uint64_t carrier_mask;	/* atomic: the signals that carriers block */
+
+/* carrier_adopt -- the calling kernel thread becomes this carrier's. */
+void carrier_adopt(struct carrier *c);
+
+/* carrier_here -- the carrier on whose signal stack this handler runs; NULL on a thread that is none. */
+struct carrier *carrier_here(void);
+
+static inline void *carrier_stack_top(struct carrier *c)
+{
+	return (char *)((uintptr_t)c & ~(CARRIER_STACK - 1)) + CARRIER_STACK;
+}
+
+/* carrier_spare_take, carrier_spare_wait -- the pool of spares: take one (made when there is none), stand in it;
+ * carrier_spare_return gives back one that was taken and not used. */
+struct carrier *carrier_spare_take(void (*loop)(void *));
+void carrier_spare_return(struct carrier *c);
+void carrier_spare_wait(struct carrier *c);
+void carrier_give(struct carrier *c, struct hub *h);
+
+/* carrier_forget_others -- in the child of a fork. */
+void carrier_forget_others(struct carrier *c);
+
+#endif

@@ -1,0 +1,43 @@
+/* clock.h -- the time, by the vdso where there is one
+ *
+ * One type inside: int64_t nanoseconds on CLOCK_MONOTONIC; FOREVER is no deadline. Other clocks are converted once, at the
+ * edge. A deadline on CLOCK_REALTIME is converted too: it does not move when that clock is set.
+ */
+#ifndef CORE_CLOCK_H
+#define CORE_CLOCK_H
+
+#include "sys.h"
+
+/* clock_init -- find the vdso (its ELF header, as AT_SYSINFO_EHDR has it); 0: use the system call. */
+void clock_init(uintptr_t vdso);
+
+/* The vdso's text: never preempt there, code of ours may have called it. */
+extern uintptr_t clock_vdso_start, clock_vdso_end;
+
+int64_t clock_ns(int id);	/* any clock of clock_gettime(2) that cannot fail */
+int64_t clock_thread_ns(int tid);	/* CPU time of a kernel thread of ours */
+
+static inline int64_t clock_now(void)
+{
+	return clock_ns(CLOCK_MONOTONIC);
+}
+
+/* clock_from -- nanoseconds of a timespec, clamped to what int64_t holds. -EINVAL (as a negative) when it is not valid. */
+static inline int64_t clock_from(const struct __kernel_timespec *ts)
+{
+	if (ts->tv_sec < 0 || (uint64_t)ts->tv_nsec >= NSEC)
+		return -EINVAL;
+	if (ts->tv_sec >= INT64_MAX / NSEC)
+		return FOREVER;
+	return ts->tv_sec * NSEC + ts->tv_nsec;
+}
+
+/* clock_deadline -- now + ns, clamped. */
+static inline int64_t clock_deadline(int64_t ns)
+{
+	int64_t now = clock_now();
+
+	return ns >= FOREVER - now ? FOREVER : now + ns;
+}
+
+#endif

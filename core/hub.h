@@ -1,0 +1,141 @@
+/* hub.h -- a scheduler: run queue, inbox, timers, one epoll set
+ *
+ * All scheduler state lives here. The run queue belongs to the carrier that holds the hub; others reach it through the inbox
+ * (a stack pushed by anybody, taken whole by the owner) and wake it by its eventfd, once, when it sleeps.
+ *
+ *	sleeping = 1; fence; look at the inbox; epoll_pwait2        the hub
+ *	push; fence; if (sleeping was 1) write the eventfd           the waker
+ *
+ * Threads: hub_push, hub_kick from any; the rest from the carrier that holds the hub. Errors: -errno.
+ */
+#ifndef CORE_HUB_H
+#define CORE_HUB_H
+
+#include "carrier.h"
+#include "heap.h"
+#include "stat.h"
+#include "task.h"
+
+#define HUB_MOST   STAT_HUBS
+#define HUB_OWN	   UINT64_MAX	/* epoll data of its own eventfd */
+#define HUB_BUDGET 64		/* tasks run between two looks at timers and events */
+
+struct hub {
+	struct task *queue, **queue_end;	/* owner */
+	struct task *hogs, **hogs_end;	/* owner: preempted tasks; they run when the queue is empty */
+	uint32_t queued;		/* owner writes, the monitor and others read */
+	uint32_t budget;		/* owner */
+	bool look;			/* owner: look at timers and events before the next task */
+	uint32_t turns;			/* owner writes, the monitor reads: bumped at each switch */
+	uint32_t index;
+	uint64_t *count;		/* its block of counters; owner */
+	struct carrier *carrier;	/* atomic: who holds it */
+	struct task *inbox;		/* atomic, any */
+	uint32_t sleeping;		/* atomic */
+	int epfd, evfd;			/* -1: none */
+	struct lock timer_lock;
+	struct heap timers;		/* under timer_lock */
+	int64_t timer_first;		/* atomic copy of its first key */
+	uint32_t seen_turns;		/* monitor's */
+	int64_t seen_ns;		/* monitor's */
+	uint32_t still;			/* monitor's: looks at which its carrier had not run */
+} __attribute__((aligned(64)));
+
+extern struct hub hubs[HUB_MOST];
+extern uint32_t hubs_running;	/* atomic; hubs[0 .. this) have carriers */
+extern uint32_t hubs_wanted;
+extern uint64_t hubs_sleeping;	/* atomic: one bit a hub */
+
+/* hub_init -- set up hubs[i] with descriptors of its own. */
+int hub_init(unsigned i);
+
+void hub_push(struct hub *h, struct task *t);	/* into the inbox; wakes the hub */
+void hub_kick(struct hub *h);			/* only wake it */
+void hub_interrupt(struct hub *h);		/* end its wait even if that begins only now; for signal handlers */
+
+/* hub_collect -- move the inbox into the run queue. */
+void hub_collect(struct hub *h);
+
+/* Takes what epoll reported of descriptors of the program; set by the layer that registers them. */
+extern void (*hub_on_event)(struct hub *h, uint64_t data, uint32_t events);
+
+/* Called by the loop before it sleeps or after a signal interrupted its sleep. */
+extern void (*hub_on_signal)(struct hub *h);
+
+/* Signals of the program wait for somebody to deliver them. */
+extern uint32_t hub_signals;	/* atomic */
+static inline bool hub_signals_due(void)
+{
+	return load_relaxed(&hub_signals) != 0;
+}
+
+/* The monitor has lain down: whoever becomes busy wakes it. */
+extern uint32_t hub_unwatched;	/* atomic */
+extern void (*hub_on_busy)(void);
+
+bool hub_owns_fd(int fd);	/* is this one of our descriptors? */
+int hub_next_fd(unsigned from);	/* our lowest descriptor that is not below `from'; -1: none */
+bool hub_leave_range(void);	/* move all above the process's soft limit of descriptors; false: they are, or cannot */
+int hub_move_fd(int fd);	/* give this number free: ours moves elsewhere. 0 or -errno */
+
+static inline void hub_enqueue_hog(struct hub *h, struct task *t)
+{
+	t->next = NULL;
+	*h->hogs_end = t;
+	h->hogs_end = &t->next;
+	store_relaxed(&h->queued, h->queued + 1);
+}
+
+/* Who was preempted lately stands behind those who leave by themselves, also when it is woken: else a thread that computes
+ * takes a lock that is handed round (Python's) from under the noses of those who have waited for it. */
+static inline void hub_enqueue(struct hub *h, struct task *t)
+{
+	if (unlikely(t->hog)) {
+		t->hog--;
+		hub_enqueue_hog(h, t);
+		return;
+	}
+	t->next = NULL;
+	*h->queue_end = t;
+	h->queue_end = &t->next;
+	store_relaxed(&h->queued, h->queued + 1);
+}
+
+/* hub_promote_hog -- the preempted task that waits longest goes to the front of the queue. */
+static inline void hub_promote_hog(struct hub *h)
+{
+	struct task *t = h->hogs;
+
+	if (!t)
+		return;
+	h->hogs = t->next;
+	if (!h->hogs)
+		h->hogs_end = &h->hogs;
+	t->next = h->queue;
+	if (!h->queue)
+		h->queue_end = &t->next;
+	h->queue = t;
+}
+
+static inline struct task *hub_dequeue(struct hub *h)
+{
+	struct task *t = h->queue;
+
+	if (t) {
+		h->queue = t->next;
+		if (!h->queue)
+			h->queue_end = &h->queue;
+		store_relaxed(&h->queued, h->queued - 1);
+	}
+	return t;
+}
+
+/* hub_idle_other -- a sleeping hub that is not `h', or NULL. */
+static inline struct hub *hub_idle_other(const struct hub *h)
+{
+	uint64_t idle = load_relaxed(&hubs_sleeping) & ~(1ull << h->index);
+
+	return idle ? &hubs[__builtin_ctzll(idle)] : NULL;
+}
+
+#endif

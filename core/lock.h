@@ -1,0 +1,34 @@
+/* lock.h -- a spin lock for a few instructions
+ *
+ * Never held across a park, a switch or a call that can wait. Preemption does not reach code of ours, so the holder runs on
+ * unless the kernel takes its CPU; then the waiter gives its own away.
+ */
+#ifndef CORE_LOCK_H
+#define CORE_LOCK_H
+
+#include "sys.h"
+
+struct lock {
+	uint32_t held;
+};
+
+static inline bool lock_try(struct lock *l)
+{
+	return !load_relaxed(&l->held) && !__atomic_exchange_n(&l->held, 1, __ATOMIC_ACQUIRE);
+}
+
+static inline void lock_take(struct lock *l)
+{
+	for (unsigned n = 0; unlikely(__atomic_exchange_n(&l->held, 1, __ATOMIC_ACQUIRE)); n++) {
+		arch_pause();
+		if (n % 128 == 127)
+			SYS(__NR_sched_yield);
+	}
+}
+
+static inline void lock_drop(struct lock *l)
+{
+	store_release(&l->held, 0);
+}
+
+#endif

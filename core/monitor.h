@@ -1,0 +1,30 @@
+/* monitor.h -- the kernel thread that sees to it that a hub never stands still
+ *
+ * Asleep while all is well; every 2 ms while a hub is busy it looks for one whose task has had the CPU for conf.preempt ms while
+ * something else is due there: a queued task, a deadline, an event. Did the carrier's CPU clock advance, then the task computes:
+ * it is preempted by signal. Did it stand still, then it sits in the kernel: the hub is given to a spare carrier and the old
+ * one, detached, runs on until its next gate entry.
+ *
+ *	monitor: retake = 1; membarrier; depth == 0 and still the same turn? take : retake = 0
+ *	gate:    depth = 1; compiler barrier; if (retake) look, under the carrier's lock
+ *
+ * The membarrier makes the gate's plain store visible or the monitor's retake: without a fence on the fast path.
+ */
+#ifndef CORE_MONITOR_H
+#define CORE_MONITOR_H
+
+#include "hub.h"
+
+#define MONITOR_SIGNAL SIGURG	/* debuggers pass it, and by default it does nothing */
+#define MONITOR_MAGIC  0x57656674l	/* si_value of ours */
+
+/* monitor_start -- make the thread; once. Returns 0 or -errno. */
+int monitor_start(void);
+
+/* monitor_watch -- the kernel will clear this word when a thread that is no task has ended, and wake whom it knows: wake those
+ * in our table then. */
+void monitor_watch(uint32_t *word);
+
+void monitor_forget(void);	/* in the child of a fork; it is started again with the next task */
+
+#endif

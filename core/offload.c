@@ -1,0 +1,153 @@
+/* offload.c -- kernel threads that block in a task's place */
+#include "offload.h"
+#include "carrier.h"
+#include "sched.h"
+#include "sys.h"
+
+#define WORKERS	   256
+#define STACK	   16384ul
+#define IDLE_NS	   100000000ll
+
+struct job {
+	struct job *next;
+	struct task *task;
+	long nr, arg[6], result;
+};
+
+static struct worker {
+	int tid_word;		/* nonzero while the kernel thread lives */
+	bool used;		/* under lock */
+	char *stack;
+} workers[WORKERS];
+static struct lock lock;	/* of all that follows */
+static struct job *first, **end = &first;
+static uint32_t queued;		/* jobs nobody has taken */
+static uint32_t idle;		/* workers that stand in the futex below */
+static uint32_t posted;		/* futex: bumped for each job */
+
+static struct job *job_take(void)
+{
+	struct job *j = first;
+
+	if (j) {
+		first = j->next;
+		if (!first)
+			end = &first;
+		queued--;
+	}
+	return j;
+}
+
+/* Wait for a job; NULL when none came for a while. */
+static struct job *job_wait(struct worker *w)
+{
+	struct __kernel_timespec ts = {0, IDLE_NS};
+	long r = 0;
+
+	for (;;) {
+		lock_take(&lock);
+		struct job *j = job_take();
+		uint32_t seen = load_relaxed(&posted);
+
+		if (!j && r == -ETIMEDOUT)
+			w->used = false;
+		else if (!j)
+			idle++;
+		lock_drop(&lock);
+		if (j || r == -ETIMEDOUT)
+			return j;
+		r = sys_futex(&posted, FUTEX_WAIT_PRIVATE, seen, &ts, NULL, 0);
+		lock_take(&lock);
+		idle--;
+		lock_drop(&lock);
+	}
+}
+
+static void work(void *arg)
+{
+	struct worker *w = arg;
+	uint32_t tid = (uint32_t)sys_gettid(), generation = 0;
+	struct job *j;
+
+	stat_carrier_set(tid, CARRIER_OFFLOAD);
+	while ((j = job_wait(w))) {
+		if (generation != load_acquire(&carrier_generation))
+			carrier_catch_up(&generation);
+		j->result = arch_syscall(j->nr, j->arg[0], j->arg[1], j->arg[2], j->arg[3], j->arg[4], j->arg[5]);
+		ready_wake(NULL, j->task, WAKE_EVENT);
+	}
+	stat_carrier_set(tid, CARRIER_NONE);
+	for (;;)
+		SYS(__NR_exit, 0);
+}
+
+/* A row may be used again when its kernel thread has left its stack: the kernel clears tid_word then. */
+static int worker_start(void)
+{
+	uint64_t all = ~0ull, mask;
+	long r = -EAGAIN;
+
+	for (struct worker *w = workers; w < workers + WORKERS && r < 0; w++) {
+		if (w->used || load_acquire(&w->tid_word))
+			continue;
+		if (!w->stack && !(w->stack = sys_map(STACK)))
+			return -ENOMEM;
+		sys_sigmask(SIG_SETMASK, &all, &mask);
+		r = arch_clone(CARRIER_THREAD_FLAGS, w->stack + STACK, work, w, &w->tid_word);
+		sys_sigmask(SIG_SETMASK, &mask, NULL);
+		if (r < 0)
+			return (int)r;
+		w->used = true;
+	}
+	return r < 0 ? (int)r : 0;
+}
+
+static int job_post(struct job *j)
+{
+	int r = 0;
+	bool wake;
+
+	lock_take(&lock);
+	wake = idle > queued;
+	if (!wake)		/* jobs may wait for one another: each finds a worker of its own */
+		r = worker_start();
+	if (r == 0) {
+		*end = j;
+		end = &j->next;
+		queued++;
+		add_relaxed(&posted, 1);
+	}
+	lock_drop(&lock);
+	if (wake)
+		sys_futex(&posted, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+	return r;
+}
+
+long offload_call(struct task *t, long nr, long a, long b, long c, long d, long e, long f)
+{
+	struct job j = {.task = t, .nr = nr, .arg = {a, b, c, d, e, f}};
+
+	sched_arm_held(t, PARK_OFFLOAD);
+	if (job_post(&j) < 0) {
+		sched_disarm(t);
+		sched_native_begin(t);
+		j.result = arch_syscall(nr, a, b, c, d, e, f);
+		sched_native_end(t);
+		return j.result;
+	}
+	STAT_ADD(sched_hub(t), offloads, 1);
+	sched_park(t, FOREVER);
+	return j.result;
+}
+
+void offload_forget(void)
+{
+	lock.held = 0;
+	first = NULL;
+	end = &first;
+	idle = queued = 0;
+	for (struct worker *w = workers; w < workers + WORKERS; w++) {
+		w->used = false;
+		w->tid_word = 0;
+	}
+}

@@ -1,0 +1,20 @@
+/* offload.h -- kernel threads that block in a task's place
+ *
+ * For calls that have no form that does not wait: the task parks, a worker makes the call. The pool grows as calls come (they
+ * may wait for one another) and shrinks when workers have stood idle. Workers run with all signals blocked.
+ *
+ * A call that was begun is never cut short: its buffers are in use. Threads: from tasks. Errors: the call's own; -EAGAIN from
+ * offload_start when no worker can be had (then the caller makes the call itself, natively).
+ */
+#ifndef CORE_OFFLOAD_H
+#define CORE_OFFLOAD_H
+
+#include "task.h"
+
+/* offload_call -- make a system call in the pool and park until it is done. Its result. */
+long offload_call(struct task *t, long nr, long a, long b, long c, long d, long e, long f);
+
+/* offload_forget -- in the child of a fork. */
+void offload_forget(void);
+
+#endif

@@ -1,0 +1,49 @@
+/* ready.c -- making tasks run again */
+#include "ready.h"
+
+/* It runs soon, and its memory has gone cold: parked frames and what libc looks at on the way out of a call. */
+static inline void warm(const struct task *t)
+{
+	for (int i = 0; i < 12; i++)
+		__builtin_prefetch((const char *)t->sp + 64 * i, 1);
+	__builtin_prefetch((const char *)t->fs, 1);
+	__builtin_prefetch((const char *)t->fs + 0x80, 1);
+	__builtin_prefetch((const char *)t->fs + 0x300, 1);
+}
+
+void ready_put(struct hub *me, struct task *t)
+{
+	struct hub *h = t->hub, *idle;
+
+	warm(t);
+	t->park = PARK_READY;
+	if (h == me && !h->queued) {
+		hub_enqueue(h, t);
+		return;
+	}
+	/* Its own hub has something else to run: one that sleeps takes it. */
+	if ((h == me || !load_relaxed(&h->sleeping)) && (idle = hub_idle_other(h))) {
+		t->hub = idle;
+		h = idle;
+	}
+	if (h == me)
+		hub_enqueue(h, t);
+	else
+		hub_push(h, t);
+}
+
+bool ready_wake(struct hub *me, struct task *t, enum wake why)
+{
+	uint32_t armed = load_relaxed(&t->wake);
+
+	if (armed != WAKE_ARMED && (armed != WAKE_HELD || why == WAKE_SIGNAL))
+		return false;
+	if (!cas(&t->wake, armed, why))
+		return false;
+	if (me)
+		STAT_ADD(me, wakes, 1);
+	else
+		stat_shared(wakes_remote, 1);
+	ready_put(me, t);
+	return true;
+}

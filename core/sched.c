@@ -1,0 +1,318 @@
+/* sched.c -- park, ready, switch */
+#include "sched.h"
+#include "clock.h"
+#include "log.h"
+#include "sys.h"
+#include "poll.h"
+#include "timer.h"
+
+void (*sched_on_exit)(struct hub *, struct task *);
+int arch_has_fsgsbase = 1;
+
+#define HOG_TIMES 16
+
+static struct lock grow_lock;
+
+/* Finish a switch, in the context that was switched to: the stack that was left may be used by others now. */
+static inline void finish(struct carrier *c)
+{
+	struct task *prev = c->prev;
+
+	c->prev = NULL;
+	if (prev)
+		store_release(&prev->on_cpu, 0);
+}
+
+void sched_started(void)
+{
+	finish(task_self()->carrier);
+}
+
+/* Let the task run on this carrier; the caller has saved nothing yet. */
+static inline void enter(struct carrier *c, struct hub *h, struct task *t)
+{
+	for (unsigned n = 0; unlikely(load_acquire(&t->on_cpu)); n++) {
+		arch_pause();
+		if (n % 128 == 127)
+			SYS(__NR_sched_yield);
+	}
+	store_relaxed(&t->on_cpu, 1);
+	t->carrier = c;
+	t->hub = h;
+	t->park = PARK_RUNNING;
+	c->current = t;
+	store_relaxed(&h->turns, h->turns + 1);
+	h->budget--;
+	STAT_ADD(h, switches, 1);
+}
+
+static inline uintptr_t fs_for(struct task *t)
+{
+	if (likely(arch_has_fsgsbase))
+		return t->fs;
+	SYS(__NR_arch_prctl, 0x1002 /* ARCH_SET_FS */, t->fs);
+	return 0;
+}
+
+/* Leave the task's stack: for the next ready task, or the loop. Comes back when the task runs again. */
+static void leave(struct task *t)
+{
+	struct carrier *c = t->carrier;
+	struct hub *h = c->hub;
+	struct task *next = h->budget ? hub_dequeue(h) : NULL;
+
+	if (next == t) {
+		t->park = PARK_RUNNING;
+		store_relaxed(&h->turns, h->turns + 1);
+		h->budget--;
+		return;
+	}
+	c->prev = t;
+	if (next) {
+		enter(c, h, next);
+		arch_switch(&t->sp, next->sp, fs_for(next));
+	} else {
+		c->current = NULL;
+		arch_switch(&t->sp, c->sp, 0);
+	}
+	finish(t->carrier);
+}
+
+enum wake sched_park(struct task *t, int64_t deadline_ns)
+{
+	struct hub *h = sched_hub(t);
+
+	STAT_ADD(h, parks, 1);
+	/* A signal that came before we were armed found nobody to wake. */
+	if (unlikely(load_seq(&t->sigpending) & (~t->sigmask | t->sigwait)) && cas(&t->wake, WAKE_ARMED, WAKE_SIGNAL)) {
+		t->park = PARK_RUNNING;
+		store_relaxed(&t->attention, 1);
+		store_relaxed(&t->wake, WAKE_NONE);
+		return WAKE_SIGNAL;
+	}
+	if (deadline_ns != FOREVER)
+		timer_add(h, t, deadline_ns);
+	leave(t);
+	if (deadline_ns != FOREVER)
+		timer_cancel(t);
+	enum wake why = load_relaxed(&t->wake);
+
+	INVARIANT(why > WAKE_HELD);
+	store_relaxed(&t->wake, WAKE_NONE);
+	return why;
+}
+
+enum wake sched_disarm(struct task *t)
+{
+	uint32_t armed = load_relaxed(&t->wake);
+
+	if (armed <= WAKE_HELD && cas(&t->wake, armed, WAKE_NONE)) {
+		t->park = PARK_RUNNING;
+		return WAKE_NONE;
+	}
+	return sched_park(t, FOREVER);
+}
+
+void sched_yield_task(struct task *t)
+{
+	struct hub *h = sched_hub(t);
+
+	t->park = PARK_YIELD;
+	hub_enqueue(h, t);
+	leave(t);
+}
+
+void sched_exit(struct task *t)
+{
+	struct carrier *c = t->carrier;
+	void *nowhere;
+
+	c->dead = t;
+	c->current = NULL;
+	arch_switch(&nowhere, c->sp, 0);
+	__builtin_unreachable();
+}
+
+void sched_preempted(struct carrier *c, struct task *t)
+{
+	void *nowhere;
+
+	t->park = PARK_PREEMPTED;
+	t->hog = HOG_TIMES;
+	c->prev = t;
+	c->requeue = t;
+	c->current = NULL;
+	arch_switch(&nowhere, c->sp, 0);
+	__builtin_unreachable();
+}
+
+/* The hub of this task's carrier was given away while it blocked. Stand in a queue for a hub; the carrier becomes a spare. */
+void sched_reattach(struct task *t)
+{
+	struct carrier *c = t->carrier;
+
+	lock_take(&c->lock);
+	bool detached = !c->hub;
+
+	c->retake = 0;
+	lock_drop(&c->lock);
+	if (!detached)
+		return;
+	t->park = PARK_ATTACH;
+	c->prev = t;
+	c->requeue = t;
+	c->current = NULL;
+	arch_switch(&t->sp, c->sp, 0);
+	finish(t->carrier);
+	store_relaxed(&t->carrier->depth, 1);
+}
+
+/* A task that had to leave: another hub takes it if one sleeps, else it waits behind those that came by themselves. */
+static void requeue(struct hub *h, struct task *t)
+{
+	struct hub *idle = h ? hub_idle_other(h) : NULL;
+
+	if (!h || t->park != PARK_PREEMPTED) {
+		ready_put(h, t);
+	} else if (idle) {
+		t->hub = idle;
+		hub_push(idle, t);
+	} else {
+		hub_enqueue_hog(h, t);
+	}
+	if (h)
+		h->look = true;	/* it was made to leave because something else is due */
+}
+
+static void settle(struct carrier *c)
+{
+	struct task *t = c->requeue, *dead = c->dead;
+
+	finish(c);
+	c->requeue = c->dead = NULL;
+	if (t)
+		requeue(c->hub, t);
+	if (dead)
+		sched_on_exit(c->hub, dead);
+}
+
+void sched_loop(void *arg)
+{
+	struct carrier *c = arg;
+
+	if (c->tid == 0)
+		carrier_adopt(c);
+	if (c->hub)
+		stat_carrier_set((uint32_t)c->tid, CARRIER_HUB);
+	for (;;) {
+		store_relaxed(&c->depth, 1);
+		settle(c);
+		if (!load_acquire(&c->hub))
+			carrier_spare_wait(c);
+		struct hub *h = c->hub;
+
+		if (unlikely(c->generation != load_acquire(&carrier_generation)))
+			carrier_catch_up(&c->generation);
+		if (unlikely(c->mask != load_relaxed(&carrier_mask))) {
+			c->mask = load_relaxed(&carrier_mask);
+			sys_sigmask(SIG_SETMASK, &c->mask, NULL);
+		}
+		if (!h->budget || h->look)
+			poll_hub(h, false);
+		h->look = false;
+		if (!h->budget) {
+			h->budget = HUB_BUDGET;
+			hub_promote_hog(h);	/* those who never leave the queue empty must not starve the others */
+		}
+		if (!h->queue)
+			hub_collect(h);
+		if (!h->queue)
+			hub_promote_hog(h);
+		struct task *t = hub_dequeue(h);
+
+		if (!t) {
+			poll_hub(h, true);
+			continue;
+		}
+		enter(c, h, t);
+		arch_switch(&c->sp, t->sp, fs_for(t));
+	}
+}
+
+static void start_hub(struct hub *h, struct carrier *c)
+{
+	store_release(&h->carrier, c);
+	stat_page->hubs = h->index + 1;
+	store_release(&hubs_running, h->index + 1);
+}
+
+int sched_start(struct task *t, unsigned wanted)
+{
+	struct carrier *c = carrier_new();
+	int r = c ? hub_init(0) : -ENOMEM;
+
+	if (r < 0) {
+		if (c)
+			sys_munmap((char *)c - CARRIER_STACK, 2 * CARRIER_STACK);
+		return r;
+	}
+	hubs_wanted = wanted < HUB_MOST ? wanted : HUB_MOST;
+	carrier_adopt(c);
+	c->hub = &hubs[0];
+	c->current = t;
+	c->depth = 1;
+	c->sp = arch_prepare(carrier_stack_top(c), sched_loop, c);
+	t->carrier = c;
+	t->hub = &hubs[0];
+	t->on_cpu = 1;
+	stat_carrier_set((uint32_t)c->tid, CARRIER_HUB);
+	start_hub(&hubs[0], c);
+	return 0;
+}
+
+void sched_grow(struct task *t)
+{
+	if (likely(load_relaxed(&hubs_running) >= hubs_wanted) || !lock_try(&grow_lock))
+		return;
+	uint32_t i = hubs_running;
+
+	if (i < hubs_wanted) {
+		struct carrier *c = hub_init(i) < 0 ? NULL : carrier_new();
+
+		if (c) {
+			c->hub = &hubs[i];
+			store_release(&hubs[i].carrier, c);
+		}
+		if (!c || carrier_start(c, sched_loop) < 0) {
+			LOG(WARN, "weft: no kernel thread for hub %u: %u must do\n", i, i);
+			hubs_wanted = i;
+		} else {
+			start_hub(&hubs[i], c);
+		}
+	}
+	lock_drop(&grow_lock);
+}
+
+int sched_fork_child(struct task *t)
+{
+	struct carrier *c = t->carrier;
+	uint32_t n = hubs_running;
+
+	for (uint32_t i = 0; i < n; i++) {
+		sys_close(hubs[i].epfd);
+		sys_close(hubs[i].evfd);
+	}
+	carrier_forget_others(c);
+	grow_lock.held = 0;
+	hubs_running = 0;
+	hubs_sleeping = 0;
+	c->prev = c->dead = c->requeue = NULL;
+	c->retake = 0;
+	int r = hub_init(0);
+
+	c->hub = t->hub = &hubs[0];
+	t->timer = HEAP_NONE;
+	stat_carrier_set((uint32_t)c->tid, CARRIER_HUB);
+	start_hub(&hubs[0], c);
+	return r;
+}

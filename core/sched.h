@@ -1,0 +1,89 @@
+/* sched.h -- park, ready, switch
+ *
+ * To wait, a task arms itself, makes itself known to whatever may wake it (a futex queue, a descriptor's list), looks once more
+ * at its condition, and parks. Each source of wakes claims it by turning `wake' from WAKE_ARMED into its own value; exactly one
+ * wins and queues it. A source is left (under its own lock) before the task waits anew, so no claim can come late.
+ *
+ *	sched_arm(t);  publish;  if (condition holds) sched_disarm(t);  else why = sched_park(t, …);  unpublish;
+ *
+ * A task may be claimed and taken by another hub while it is still running towards its park. `on_cpu' says that its stack is
+ * in use; it is cleared by the context that follows on that carrier, and who took the task waits for that: a few instructions.
+ * (Rejected: keeping the wait queue's lock until the successor has left the stack, as the design page has it. It serves one
+ * source only, while time-outs, signals and preemption need the same answer, and it holds a lock across the idle wait.)
+ *
+ * A parking task switches straight to the next ready one. The carrier's loop, on a stack of its own, runs when there is none,
+ * and every HUB_BUDGET turns: it alone looks at inbox, timers and events.
+ *
+ * After a park a task may be on another carrier: hold the task, never its hub.
+ */
+#ifndef CORE_SCHED_H
+#define CORE_SCHED_H
+
+#include "ready.h"
+
+static inline struct hub *sched_hub(const struct task *t)
+{
+	return t->carrier->hub;
+}
+
+static inline void sched_arm(struct task *t, enum park_reason why)
+{
+	t->park = (uint16_t)why;
+	store_seq(&t->wake, WAKE_ARMED);
+}
+
+static inline void sched_arm_held(struct task *t, enum park_reason why)
+{
+	t->park = (uint16_t)why;
+	store_seq(&t->wake, WAKE_HELD);
+}
+
+/* sched_park -- wait until woken or deadline_ns (FOREVER: none). Returns the enum wake that won. */
+enum wake sched_park(struct task *t, int64_t deadline_ns);
+
+/* sched_disarm -- it need not wait after all. Returns what won when it was too late (then it has parked for a moment). */
+enum wake sched_disarm(struct task *t);
+
+/* sched_yield_task -- to the end of the queue. */
+void sched_yield_task(struct task *t);
+
+/* sched_exit -- leave for ever; the loop then calls sched_on_exit(task), off its stack. */
+void sched_exit(struct task *t) __attribute__((noreturn));
+extern void (*sched_on_exit)(struct hub *h, struct task *t);
+
+/* sched_preempted -- from a signal handler on the carrier's signal stack: leave it; t->sp is ready to be switched to. */
+void sched_preempted(struct carrier *c, struct task *t) __attribute__((noreturn));
+
+/* sched_loop -- what a carrier does for ever. */
+void sched_loop(void *carrier);
+
+/* sched_start -- the calling kernel thread, running as task `t', becomes the first carrier with hub 0. */
+int sched_start(struct task *t, unsigned wanted);
+
+/* sched_grow -- make another hub run while there are tasks for it. */
+void sched_grow(struct task *t);
+
+/* Around a call that may block in the kernel without our knowing: the monitor may give the hub to another carrier
+ * meanwhile; then `end' waits in a queue for its turn. */
+static inline void sched_native_begin(struct task *t)
+{
+	barrier();
+	store_relaxed(&t->carrier->depth, 0);
+}
+
+void sched_reattach(struct task *t);
+
+static inline void sched_native_end(struct task *t)
+{
+	struct carrier *c = t->carrier;
+
+	store_relaxed(&c->depth, 1);
+	barrier();
+	if (unlikely(load_relaxed(&c->retake)))
+		sched_reattach(t);
+}
+
+/* sched_fork_child -- in the child: one hub, one carrier, this task. */
+int sched_fork_child(struct task *t);
+
+#endif

@@ -1,0 +1,111 @@
+/* stat.c -- counters in a page that outlives the process */
+#include <fcntl.h>
+#include "stat.h"
+#include "conf.h"
+#include "log.h"
+#include "sys.h"
+
+static struct stat_page own;
+struct stat_page *stat_page = &own;
+
+static void expand(char *to, size_t n, const char *path)
+{
+	char *end = to + n - 12;
+
+	while (*path && to < end) {
+		if (path[0] == '%' && path[1] == 'p') {
+			to += log_format(to, 12, "%d", (int)sys_getpid());
+			path += 2;
+		} else {
+			*to++ = *path++;
+		}
+	}
+	*to = 0;
+}
+
+static struct stat_page *map_file(const char *path)
+{
+	char name[4096];
+
+	expand(name, sizeof name, path);
+	/* Another process may have this file mapped: it keeps its own, we make a new one. */
+	SYS(__NR_unlink, name);
+	long fd = sys_open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+
+	if (fd < 0)
+		return NULL;
+	long p = SYS(__NR_ftruncate, fd, sizeof(struct stat_page));
+
+	if (p == 0)
+		p = sys_mmap(NULL, sizeof(struct stat_page), PROT_READ | PROT_WRITE, MAP_SHARED, (int)fd, 0);
+	sys_close((int)fd);
+	return p <= 0 && p > -4096 ? NULL : (struct stat_page *)p;
+}
+
+int stat_open(const char *path)
+{
+	struct stat_page *page = *path ? map_file(path) : NULL;
+	int r = *path && !page ? -EIO : 0;
+
+	if (page) {
+		memcpy(page, stat_page, sizeof *page);
+		stat_page = page;
+	}
+	stat_page->magic = STAT_MAGIC;
+	stat_page->size = sizeof *stat_page;
+	stat_page->counters = STAT_COUNT;
+	stat_page->pid = (uint32_t)sys_getpid();
+	return r;
+}
+
+void stat_fork(void)
+{
+	const char *path = conf.stats;
+
+	while (*path && !(path[0] == '%' && path[1] == 'p'))
+		path++;
+	struct stat_page *parent = stat_page;
+	uint32_t mode = parent->mode;
+
+	stat_page = &own;
+	memset(&own, 0, sizeof own);
+	own.mode = mode;
+	if (parent != &own)
+		sys_munmap(parent, sizeof *parent);
+	stat_open(*path ? conf.stats : "");
+}
+
+void stat_why(const char *text)
+{
+	if (!stat_page->why[0])
+		log_format(stat_page->why, sizeof stat_page->why, "%s", text);
+}
+
+void stat_carrier_set(uint32_t tid, enum stat_carrier_kind kind)
+{
+	struct stat_carrier *row = stat_page->carriers;
+
+	for (int i = 0; i < STAT_CARRIERS; i++)
+		if (load_relaxed(&row[i].tid) == tid) {
+			row[i].kind = kind;
+			if (kind == CARRIER_NONE)
+				store_release(&row[i].tid, 0);
+			return;
+		}
+	if (kind == CARRIER_NONE)
+		return;
+	for (int i = 0; i < STAT_CARRIERS; i++)
+		if (cas(&row[i].tid, 0, tid)) {
+			row[i].kind = kind;
+			return;
+		}
+}
+
+void stat_alive(int n)
+{
+	int64_t now = add_relaxed(&stat_page->alive, n), max = load_relaxed(&stat_page->alive_max);
+
+	while (now > max && !__atomic_compare_exchange_n(&stat_page->alive_max, &max, now, true, __ATOMIC_RELAXED,
+							  __ATOMIC_RELAXED))
+		;
+}

@@ -1,0 +1,143 @@
+/* task.c -- a green thread: the table of those alive, and their ids
+ *
+ * An id is an index into the table with a generation of five bits above it, so that an id is used again only after 31 other
+ * tasks had the same place.
+ */
+#include "task.h"
+#include "heap.h"
+#include "mem.h"
+#include "stat.h"
+
+#define CHUNK	  4096u
+#define CHUNKS	  ((1u << TASK_INDEX_BITS) / CHUNK)
+#define FREE_MARK 1ul		/* low bit: the entry is the next free index, shifted */
+
+struct lock task_lock;
+uint32_t task_count;
+static struct chunk {
+	uintptr_t entry[CHUNK];
+	uint8_t generation[CHUNK];
+} *chunks[CHUNKS];
+static uint32_t fresh;			/* first index never used; under task_lock */
+static uint32_t free_head = TASK_NO_INDEX, free_tail = TASK_NO_INDEX;
+
+static uintptr_t *entry(uint32_t i)
+{
+	return &chunks[i / CHUNK]->entry[i % CHUNK];
+}
+
+static uint32_t index_get(void)
+{
+	uint32_t i = free_head;
+
+	if (i != TASK_NO_INDEX) {
+		uintptr_t next = *entry(i) >> 1;
+
+		free_head = next == UINT32_MAX ? TASK_NO_INDEX : (uint32_t)next;
+		if (free_head == TASK_NO_INDEX)
+			free_tail = TASK_NO_INDEX;
+		return i;
+	}
+	if (fresh == CHUNKS * CHUNK)
+		return TASK_NO_INDEX;
+	if (!chunks[fresh / CHUNK]) {
+		chunks[fresh / CHUNK] = mem_get(sizeof(struct chunk));
+		if (!chunks[fresh / CHUNK])
+			return TASK_NO_INDEX;
+	}
+	return fresh++;
+}
+
+static void index_put(uint32_t i)
+{
+	*entry(i) = ((uintptr_t)UINT32_MAX << 1) | FREE_MARK;
+	chunks[i / CHUNK]->generation[i % CHUNK]++;
+	if (free_tail == TASK_NO_INDEX)
+		free_head = i;
+	else
+		*entry(free_tail) = ((uintptr_t)i << 1) | FREE_MARK;
+	free_tail = i;
+}
+
+struct task *task_new(uint32_t tid)
+{
+	struct task *t = mem_get(sizeof *t);
+
+	if (!t)
+		return NULL;
+	lock_take(&task_lock);
+	t->index = index_get();
+	if (t->index != TASK_NO_INDEX) {
+		uint32_t generation = chunks[t->index / CHUNK]->generation[t->index % CHUNK] & 31;
+
+		t->tid = tid ? tid : TASK_TID_FIRST + ((generation << TASK_INDEX_BITS) | t->index);
+		*entry(t->index) = (uintptr_t)t;
+	}
+	lock_drop(&task_lock);
+	if (t->index == TASK_NO_INDEX) {
+		mem_put(t, sizeof *t);
+		return NULL;
+	}
+	t->timer = HEAP_NONE;
+	add_relaxed(&task_count, 1);
+	stat_alive(1);
+	return t;
+}
+
+void task_free(struct task *t)
+{
+	lock_take(&task_lock);
+	index_put(t->index);
+	lock_drop(&task_lock);
+	add_relaxed(&task_count, -1);
+	stat_alive(-1);
+	mem_put(t->affinity, TASK_AFFINITY);
+	mem_put(t, sizeof *t);
+}
+
+static struct task *at(uint32_t i)
+{
+	uintptr_t e = i < fresh ? *entry(i) : FREE_MARK;
+
+	return e & FREE_MARK ? NULL : (struct task *)e;
+}
+
+static bool has_tid(struct task *t, void *tid)
+{
+	return t->tid == (uint32_t)(uintptr_t)tid;
+}
+
+struct task *task_by_tid(uint32_t tid)
+{
+	struct task *t;
+
+	if (tid < TASK_TID_FIRST)
+		return task_each(has_tid, (void *)(uintptr_t)tid);
+	t = at((tid - TASK_TID_FIRST) & ((1u << TASK_INDEX_BITS) - 1));
+	return t && t->tid == tid ? t : NULL;
+}
+
+struct task *task_each(bool (*fn)(struct task *, void *), void *arg)
+{
+	for (uint32_t i = 0; i < fresh; i++) {
+		struct task *t = at(i);
+
+		if (t && fn(t, arg))
+			return t;
+	}
+	return NULL;
+}
+
+void task_forget_others(struct task *t)
+{
+	for (uint32_t i = 0; i < fresh; i++) {
+		struct task *other = at(i);
+
+		if (other && other != t) {
+			index_put(i);
+			mem_put(other, sizeof *other);
+		}
+	}
+	task_count = 1;
+	stat_page->alive = 1;
+}

@@ -1,0 +1,41 @@
+/* uapi.h -- the kernel's interface: its headers, and what is newer than Debian 12's */
+#ifndef CORE_UAPI_H
+#define CORE_UAPI_H
+
+#include <asm/unistd.h>
+#include <linux/futex.h>
+#include <linux/time_types.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/uio.h>
+#include <signal.h>
+#include <time.h>
+
+#ifndef MADV_GUARD_INSTALL	/* Linux 6.13 */
+#define MADV_GUARD_INSTALL 102
+#define MADV_GUARD_REMOVE  103
+#endif
+#ifndef FUTEX_LOCK_PI2		/* Linux 5.14 */
+#define FUTEX_LOCK_PI2 13
+#endif
+#ifndef __NR_futex_waitv	/* Linux 5.16 */
+#define __NR_futex_waitv 449
+#endif
+#ifndef __NR_fchmodat2		/* Linux 6.6 */
+#define __NR_fchmodat2 452
+#endif
+
+/* The kernel's signal action; libc's struct sigaction differs. */
+struct uapi_sigaction {
+	void (*handler)(int, siginfo_t *, void *);
+	unsigned long flags;
+	void (*restorer)(void);
+	uint64_t mask;
+};
+#define UAPI_SA_RESTORER 0x04000000ul
+#define UAPI_SIGSET_SIZE 8
+
+/* Internal result of a handler: restart after a signal handler with SA_RESTART, else EINTR. */
+#define ERESTARTSYS 512
+
+#endif

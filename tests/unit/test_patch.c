@@ -1,0 +1,390 @@
+/* test_patch.c -- redirected sites do as before or as the gate says; what fails leaves no trace
+ *
+ * Patched are the functions of redirect.h and, in children, all of the process.
+ */
+#include "redirect.h"
+#include <dirent.h>
+#include <pthread.h>
+#include <spawn.h>
+
+extern char **environ;
+
+static void patched_code_does_as_before_or_as_the_gate_says(void **state)
+{
+	int left;
+
+	(void)state;
+	run_fixture(false, false);
+	for (int round = 0; round < 3; round++) {
+		assert_int_equal(patch_fixture(NULL, false), 0);
+		assert_int_equal(patch_sites(&left), FIXED - 2);
+		assert_int_equal(left, 2);
+		run_fixture(true, true);
+		run_fixture_ours();
+		assert_int_equal(patch_fixture(NULL, false), 0); /* known already */
+		assert_int_equal(patch_sites(&left), FIXED - 2);
+		assert_int_equal(patch_undo(), 0);
+		assert_as_it_was();
+		run_fixture(false, false);
+	}
+}
+
+static void far_text_is_reached_by_stubs_near_it(void **state)
+{
+	int left;
+
+	(void)state;
+	slots_far_away();
+	assert_int_equal(patch_fixture(NULL, false), 0);
+	assert_int_equal(patch_sites(&left), FIXED - 4); /* two more are relative to themselves */
+	assert_int_equal(left, 4);
+	run_fixture(true, false);
+	run_fixture_ours();
+	assert_int_equal(patch_undo(), 0);
+	assert_as_it_was();
+	assert_int_equal(patch_fixture(NULL, true), -ENOTSUP);
+	assert_as_it_was();
+	slots_at_home();
+}
+
+static void a_needed_site_that_must_be_left_refuses_the_plan(void **state)
+{
+	const char *name;
+	int left;
+
+	(void)state;
+	assert_int_equal(patch_fixture(NULL, true), -ENOTSUP);
+	assert_non_null(patch_refused(&name)->reason);
+	assert_string_equal(name, "fixture");
+	assert_as_it_was();
+	assert_int_equal(patch_fixture(wide_needed, true), -ENOTSUP);
+	assert_true(patch_refused(&name)->wide);
+	assert_as_it_was();
+	/* Where no call matters, wide registers do not either. */
+	assert_int_equal(patch_fixture(none_needed, true), 0);
+	assert_null(patch_refused(&name));
+	assert_int_equal(patch_sites(&left), FIXED - 1);
+	assert_int_equal(fix_ymm(0, NULL, 0), getpid());
+	assert_int_equal(patch_undo(), 0);
+	assert_as_it_was();
+}
+
+static void without_a_slot_for_each_site_nothing_is_written(void **state)
+{
+	(void)state;
+	for (int slots = 0; slots < FIXED - 2; slots++) {
+		area.end = area.start + slots * ARCH_SLOT_SIZE;
+		assert_int_equal(patch_fixture(NULL, false), -ENOSPC);
+		slots_at_home();
+		assert_as_it_was();
+	}
+}
+
+static void threads_within_a_window_are_told_from_others(void **state)
+{
+	(void)state;
+	patch_begin(NULL, false);
+	assert_int_equal(patch_add(&fixture, NULL), 0);
+	assert_false(patch_covers((uintptr_t)fix_several + 3));
+	assert_true(patch_covers((uintptr_t)fix_several + 4));
+	assert_true(patch_covers((uintptr_t)fix_several + 5));
+	assert_false(patch_covers((uintptr_t)fix_several + 8)); /* at the syscall, which stays */
+	assert_false(patch_covers((uintptr_t)fix_read + 2));
+	assert_true(patch_covers((uintptr_t)fix_read + 4)); /* behind the syscall, which goes */
+	assert_false(patch_covers((uintptr_t)fix_read + 10));
+	patch_cancel();
+	assert_false(patch_covers((uintptr_t)fix_several + 5));
+	assert_as_it_was();
+}
+
+/* -- failure -- */
+
+static int count_files(void)
+{
+	DIR *d = opendir("/proc/self/fd");
+	int n = 0;
+
+	while (readdir(d))
+		n++;
+	closedir(d);
+	return n;
+}
+
+static void without_proc_pages_are_replaced(void **state)
+{
+	int files = count_files();
+
+	(void)state;
+	for (int round = 0; round < 2; round++) {
+		deny_mem = round; /* refuses to write; cannot be opened */
+		fail_nr = __NR_openat;
+		fail_at = 1;
+		fail_calls = 0;
+		assert_int_equal(patch_fixture(NULL, false), 0);
+		fail_at = 0;
+		run_fixture(true, true);
+		run_fixture_ours();
+		assert_int_equal(patch_undo(), 0);
+		assert_as_it_was();
+	}
+	deny_mem = false;
+	assert_int_equal(count_files(), files);
+}
+
+static void a_write_that_fails_is_taken_back(void **state)
+{
+	int failed = 0;
+
+	(void)state;
+	for (int far = 0; far < 2; far++) {
+		if (far)
+			slots_far_away();
+		for (long n = 0;; n++) {
+			writes = 0;
+			deny_from = n;
+			deny_to = n + 1;
+			int r = patch_fixture(NULL, false);
+
+			deny_to = 0;
+			if (!r)
+				break;
+			failed++;
+			assert_int_equal(r, -EPERM);
+			assert_as_it_was();
+		}
+		assert_int_equal(patch_undo(), 0);
+		slots_at_home();
+	}
+	assert_true(failed >= 5);
+}
+
+static void what_cannot_be_taken_back_still_works(void **state)
+{
+	int stayed = 0, left;
+
+	(void)state;
+	for (long n = 0;; n++) {
+		writes = 0;
+		deny_from = n;
+		deny_to = LONG_MAX;
+		int r = patch_fixture(NULL, false);
+
+		deny_to = 0;
+		fix_read(-1, NULL, 0);
+		assert_int_equal(fix_getppid(0, NULL, 0), getppid());
+		stayed += r && patch_sites(&left) > 0;
+		assert_int_equal(patch_undo(), 0);
+		assert_as_it_was();
+		if (!r)
+			break;
+	}
+	assert_true(stayed >= 1);
+}
+
+static void any_call_that_fails_leaves_all_or_nothing(void **state)
+{
+	int refused = 0;
+
+	(void)state;
+	for (int far = 0; far < 2; far++) {
+		if (far)
+			slots_far_away();
+		FOR_EACH_FAILURE(-1, ENOMEM)
+		{
+			int left, r = patch_fixture(NULL, false);
+
+			refused += r != 0;
+			if (r)
+				assert_as_it_was();
+			else
+				assert_int_equal(patch_sites(&left), FIXED - 2 - 2 * far);
+			long kept = fail_at;
+
+			fail_at = 0;
+			run_fixture(!r, !far);
+			assert_int_equal(patch_undo(), 0);
+			assert_as_it_was();
+			fail_at = kept;
+		}
+		slots_at_home();
+	}
+	fail_at = 0;
+	assert_true(refused >= 5);
+}
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
+static int turns, cleaned;
+
+static void clean(void *arg)
+{
+	(void)arg;
+	cleaned++;
+}
+
+static void *take_turns(void *arg)
+{
+	for (int i = 0; i < 50; i++) {
+		pthread_mutex_lock(&lock);
+		while (turns % 2 != (arg != NULL))
+			pthread_cond_wait(&changed, &lock);
+		turns++;
+		pthread_cond_broadcast(&changed);
+		pthread_mutex_unlock(&lock);
+	}
+	return NULL;
+}
+
+static void *wait_for_ever(void *pipe_end)
+{
+	char c;
+
+	pthread_cleanup_push(clean, NULL);
+	if (read(*(int *)pipe_end, &c, 1))
+		abort();
+	pthread_cleanup_pop(0);
+	return NULL;
+}
+
+/* Threads, a cancelled read, fork, vfork with exec, files, dlopen: what a process does. */
+static void live(void)
+{
+	char *argv[] = {(char *)(uintptr_t) "true", NULL};
+	pthread_t t[2], waiter;
+	int status, p[2];
+	pid_t child;
+	void *result;
+
+	turns = cleaned = 0;
+	for (long i = 0; i < 2; i++)
+		assert_int_equal(pthread_create(&t[i], NULL, take_turns, i ? t : NULL), 0);
+	for (int i = 0; i < 2; i++)
+		pthread_join(t[i], NULL);
+	assert_int_equal(turns, 100);
+	assert_int_equal(pipe(p), 0);
+	pthread_create(&waiter, NULL, wait_for_ever, p);
+	pthread_cancel(waiter);
+	pthread_join(waiter, &result);
+	assert_ptr_equal(result, PTHREAD_CANCELED);
+	assert_int_equal(posix_spawn(&child, "/bin/true", NULL, NULL, argv, environ), 0);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	child = fork();
+	if (!child)
+		_exit(9);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(WEXITSTATUS(status), 9);
+	FILE *f = tmpfile();
+
+	fprintf(f, "%d\n", 42);
+	rewind(f);
+	assert_int_equal(fscanf(f, "%d", &status), 1);
+	assert_int_equal(status, 42);
+	fclose(f);
+}
+
+static void patch_a_life(void)
+{
+	int left, more, sites;
+	long calls;
+
+	assert_int_equal(patch_loaded(NULL, false, NULL), 0);
+	sites = patch_sites(&left);
+	assert_true(sites > 400);
+	calls = gate_calls;
+	live();
+	assert_true(gate_calls - calls > 50);
+	void *library = dlopen("libgomp.so.1", RTLD_NOW);
+
+	assert_int_equal(patch_loaded(NULL, false, NULL), 0);
+	more = patch_sites(&left);
+	if (library)
+		assert_true(more > sites);
+	live();
+	if (library)
+		dlclose(library);
+	assert_int_equal(patch_loaded(NULL, false, NULL), 0);
+	assert_int_equal(patch_sites(&left), sites);
+	assert_int_equal(patch_undo(), 0);
+	calls = gate_calls;
+	live();
+	assert_int_equal(gate_calls, calls);
+	assert_as_it_was();
+	_exit(3);
+}
+
+static void life_near(void)
+{
+	slots_near_libraries();
+	patch_a_life();
+}
+
+static void a_process_lives_on_redirected_calls(void **state)
+{
+	(void)state;
+	assert_int_equal(exit_status(life_near), 3);
+	assert_int_equal(exit_status(patch_a_life),
+			 3); /* the libraries are far from this program */
+}
+
+/* -- time -- */
+
+static int64_t now_us(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000ll + ts.tv_nsec / 1000;
+}
+
+static int add_libc(const struct object *o, void *arg)
+{
+	return strstr(o->name, "libc.so.6") || strstr(o->name, "ld-linux") ? patch_add(o, arg) : 0;
+}
+
+static int64_t *times; /* shared with the children: best plan, best write */
+
+static void take_time(void)
+{
+	int64_t start, planned;
+
+	slots_near_libraries();
+	start = now_us();
+	patch_begin(NULL, false);
+	assert_int_equal(object_each(add_libc, NULL), 0);
+	planned = now_us();
+	assert_int_equal(patch_write(), 0);
+	int64_t took[] = {planned - start, now_us() - planned};
+
+	for (int i = 0; i < 2; i++)
+		times[i] = !times[i] || took[i] < times[i] ? took[i] : times[i];
+}
+
+static void print_what_it_takes(void **state)
+{
+	(void)state;
+	times = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	for (int i = 0; i < 15; i++)
+		assert_int_equal(exit_status(take_time), 0);
+	print_message("libc and ld.so: plan %ld us, write %ld us\n", (long)times[0],
+		      (long)times[1]);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(patched_code_does_as_before_or_as_the_gate_says),
+		cmocka_unit_test(far_text_is_reached_by_stubs_near_it),
+		cmocka_unit_test(a_needed_site_that_must_be_left_refuses_the_plan),
+		cmocka_unit_test(without_a_slot_for_each_site_nothing_is_written),
+		cmocka_unit_test(threads_within_a_window_are_told_from_others),
+		cmocka_unit_test(without_proc_pages_are_replaced),
+		cmocka_unit_test(a_write_that_fails_is_taken_back),
+		cmocka_unit_test(what_cannot_be_taken_back_still_works),
+		cmocka_unit_test(any_call_that_fails_leaves_all_or_nothing),
+		cmocka_unit_test(a_process_lives_on_redirected_calls),
+		cmocka_unit_test(print_what_it_takes),
+	};
+
+	return cmocka_run_group_tests(tests, fixture_setup, NULL);
+}

@@ -1,0 +1,218 @@
+/* test_stack.c -- stacks have guards, are clean where libc expects it, come back, and are refused without harm */
+#define UNIT_FAIL
+#define UNIT_FAIL_MEM
+#include "unit.h"
+#include "stack.c"
+
+/* Can a byte be written there? The kernel says so without a fault of ours. */
+static bool writable(char *p)
+{
+	int ends[2];
+	char c = 1;
+
+	assert_int_equal(pipe(ends), 0);
+	assert_int_equal(write(ends[1], &c, 1), 1);
+	bool can = read(ends[0], p, 1) == 1;
+
+	close(ends[0]);
+	close(ends[1]);
+	return can;
+}
+
+static void a_stack_is_writable_but_for_its_lowest_page(void **state)
+{
+	static const size_t sizes[] = {16384, 65536, 1 << 20, 8 << 20};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+		char *p = stack_get(sizes[i]);
+
+		assert_non_null(p);
+		assert_int_equal((uintptr_t)p % PAGE, 0);
+		assert_false(writable(p));
+		assert_false(writable(p + PAGE - 1));
+		assert_true(writable(p + PAGE));
+		assert_true(writable(p + sizes[i] - 1));
+		assert_true(stack_owns(p));
+		assert_true(stack_owns(p + sizes[i] - 1));
+		assert_true(stack_put(p, sizes[i]));
+	}
+}
+
+static void stacks_in_use_do_not_overlap(void **state)
+{
+	enum { N = 200 };
+	char *p[N];
+
+	(void)state;
+	for (int i = 0; i < N; i++) {
+		p[i] = stack_get(32768);
+		memset(p[i] + PAGE, i, 32768 - PAGE);
+	}
+	for (int i = 0; i < N; i++) {
+		for (size_t k = PAGE; k < 32768; k += 997)
+			assert_int_equal((unsigned char)p[i][k], i & 255);
+		assert_true(stack_put(p[i], 32768));
+	}
+}
+
+static void odd_sizes_are_left_to_the_kernel(void **state)
+{
+	(void)state;
+	assert_null(stack_get(0));
+	assert_null(stack_get(4096));
+	assert_null(stack_get(65536 + 1));
+	assert_null(stack_get((size_t)1 << 40));
+}
+
+static void what_is_not_a_whole_stack_is_not_put(void **state)
+{
+	char *p = stack_get(65536), *q = stack_get(65536);
+	int local;
+
+	(void)state;
+	assert_false(stack_put(p + PAGE, 65536 - PAGE));
+	assert_false(stack_put(p, 32768));
+	assert_false(stack_put(p, 2 * 65536));
+	assert_false(stack_put(&local, 65536));
+	assert_false(stack_owns(&local));
+	assert_true(stack_put(p, 65536));
+	assert_false(stack_put(p, 65536));
+	assert_true(stack_put(q, 65536));
+}
+
+static void the_top_of_a_used_stack_is_zero_again(void **state)
+{
+	char *p = stack_get(65536);
+
+	(void)state;
+	memset(p + PAGE, 0x5a, 65536 - PAGE);
+	assert_true(stack_put(p, 65536));
+	char *q = stack_get(65536);
+
+	assert_ptr_equal(p, q);
+	for (size_t i = 65536 - TOP_BYTES; i < 65536; i++)
+		assert_int_equal(q[i], 0);
+	stack_put(q, 65536);
+}
+
+static void a_larger_guard_does_not_outlive_its_stack(void **state)
+{
+	char *p = stack_get(131072);
+
+	(void)state;
+	assert_int_equal(stack_guard(p, 8 * PAGE), 0);
+	assert_false(writable(p + 8 * PAGE - 1));
+	assert_true(writable(p + 8 * PAGE));
+	assert_true(stack_put(p, 131072));
+	char *q = stack_get(131072);
+
+	assert_ptr_equal(p, q);
+	assert_false(writable(q));
+	assert_true(writable(q + PAGE));
+	stack_put(q, 131072);
+}
+
+static size_t resident(void)
+{
+	unsigned long size = 0, pages = 0;
+	FILE *f = fopen("/proc/self/statm", "r");
+
+	assert_int_equal(fscanf(f, "%lu %lu", &size, &pages), 2);
+	fclose(f);
+	return pages * PAGE;
+}
+
+static void memory_of_many_ended_stacks_goes_back(void **state)
+{
+	enum { N = 700 };	/* 700 MiB of address space: more than is kept warm */
+	static char *p[N];
+	size_t before = resident();
+
+	(void)state;
+	for (int i = 0; i < N; i++) {
+		p[i] = stack_get(1 << 20);
+		memset(p[i] + (1 << 19), 1, 1 << 16);
+	}
+	assert_true(resident() - before >= N * 65536ul);
+	for (int i = 0; i < N; i++)
+		assert_true(stack_put(p[i], 1 << 20));
+	assert_true(resident() < before + (WARM_BYTES >> 20) * 65536 + (4 << 20));
+}
+
+/* A stack of a size that no slab has, while the nth call of a kind fails. */
+static void refuse(long nr, size_t size)
+{
+	int refused = 0;
+
+	FOR_EACH_FAILURE(nr, ENOMEM) {
+		char *p = stack_get(size);
+
+		assert_true(p || fail_at);
+		refused += !p;
+		if (p) {
+			assert_true(writable(p + PAGE));
+			assert_true(stack_put(p, size));
+			size += PAGE;
+		}
+	}
+	assert_true(refused > 0);
+}
+
+static void a_refused_slab_is_a_refused_stack_and_no_more(void **state)
+{
+	(void)state;
+	refuse(__NR_mmap, 40960);
+	refuse(FAIL_MEM, 81920);
+}
+
+static void without_guard_advice_mprotect_makes_the_guard(void **state)
+{
+	(void)state;
+	fail_nr = __NR_madvise;
+	fail_errno = EINVAL;
+	fail_calls = 0;
+	fail_at = 2;		/* the first one asks for small pages */
+	char *p = stack_get(49152);
+
+	fail_at = 0;
+	assert_non_null(p);
+	assert_true(no_guard_advice);
+	assert_false(writable(p));
+	assert_true(writable(p + PAGE));
+	assert_true(stack_put(p, 49152));
+	no_guard_advice = false;
+}
+
+static void no_stack_is_given_without_its_guard(void **state)
+{
+	char *p;
+
+	(void)state;
+	FOR_EACH_FAILURE(__NR_madvise, ENOMEM) {
+		p = stack_get(57344);
+		if (p) {
+			assert_false(writable(p));
+			assert_true(writable(p + PAGE));
+		}
+	}
+	assert_non_null(p);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_stack_is_writable_but_for_its_lowest_page),
+		cmocka_unit_test(stacks_in_use_do_not_overlap),
+		cmocka_unit_test(odd_sizes_are_left_to_the_kernel),
+		cmocka_unit_test(what_is_not_a_whole_stack_is_not_put),
+		cmocka_unit_test(the_top_of_a_used_stack_is_zero_again),
+		cmocka_unit_test(a_larger_guard_does_not_outlive_its_stack),
+		cmocka_unit_test(a_refused_slab_is_a_refused_stack_and_no_more),
+		cmocka_unit_test(without_guard_advice_mprotect_makes_the_guard),
+		cmocka_unit_test(no_stack_is_given_without_its_guard),
+		cmocka_unit_test(memory_of_many_ended_stacks_goes_back),
+	};
+
+	return RUN_GROUP(tests);
+}

@@ -1,0 +1,125 @@
+/* test_task.c -- ids are unique among the living and come again late; no memory is a NULL */
+#define UNIT_FAIL
+#define UNIT_FAIL_MEM
+#include "unit.h"
+#include "task.c"
+
+enum { MANY = 10000 };
+static struct task *tasks[MANY];
+
+static int by_tid(const void *a, const void *b)
+{
+	uint32_t x = (*(struct task *const *)a)->tid, y = (*(struct task *const *)b)->tid;
+
+	return (x > y) - (x < y);
+}
+
+static void living_tasks_have_ids_of_their_own(void **state)
+{
+	(void)state;
+	for (int i = 0; i < MANY; i++) {
+		tasks[i] = task_new(0);
+		assert_non_null(tasks[i]);
+		assert_true(tasks[i]->tid >= TASK_TID_FIRST && tasks[i]->tid < 1u << 28);
+	}
+	qsort(tasks, MANY, sizeof *tasks, by_tid);
+	for (int i = 0; i < MANY; i++) {
+		assert_true(i == 0 || tasks[i]->tid != tasks[i - 1]->tid);
+		assert_ptr_equal(task_by_tid(tasks[i]->tid), tasks[i]);
+	}
+	for (int i = 0; i < MANY; i++) {
+		uint32_t tid = tasks[i]->tid;
+
+		task_free(tasks[i]);
+		assert_null(task_by_tid(tid));
+	}
+}
+
+static void an_id_is_not_used_again_soon(void **state)
+{
+	struct task *t = task_new(0);
+	uint32_t first = t->tid;
+
+	(void)state;
+	task_free(t);
+	for (int i = 0; i < 1000; i++) {
+		t = task_new(0);
+		assert_int_not_equal(t->tid, first);
+		task_free(t);
+	}
+}
+
+static void a_kernel_thread_keeps_its_id(void **state)
+{
+	struct task *t = task_new(4711);
+
+	(void)state;
+	assert_int_equal(t->tid, 4711);
+	assert_ptr_equal(task_by_tid(4711), t);
+	task_free(t);
+	assert_null(task_by_tid(4711));
+	assert_null(task_by_tid(0xffffffffu));
+	assert_null(task_by_tid(TASK_TID_FIRST + (1u << TASK_INDEX_BITS) - 1));
+}
+
+static bool count_one(struct task *t, void *arg)
+{
+	(void)t;
+	++*(int *)arg;
+	return false;
+}
+
+static void all_living_tasks_are_visited_once(void **state)
+{
+	int seen = 0, left = 0;
+
+	(void)state;
+	for (int i = 0; i < 100; i++)
+		tasks[i] = task_new(0);
+	for (int i = 0; i < 100; i += 3)
+		task_free(tasks[i]);
+	assert_null(task_each(count_one, &seen));
+	assert_int_equal(seen, 66);
+	task_forget_others(tasks[1]);
+	task_each(count_one, &left);
+	assert_int_equal(left, 1);
+	assert_ptr_equal(task_by_tid(tasks[1]->tid), tasks[1]);
+	task_free(tasks[1]);
+}
+
+static void without_memory_there_is_no_task_and_no_harm(void **state)
+{
+	static struct task *more[5 * CHUNK];
+	int n = 0, refused = 0;
+
+	(void)state;
+	fail_nr = FAIL_MEM;
+	while (n < (int)(5 * CHUNK)) {
+		fail_calls = 0;
+		fail_at = 1;
+		more[n] = task_new(0);
+		fail_at = 0;
+		if (more[n])
+			n++;
+		else if (++refused)
+			assert_non_null(more[n++] = task_new(0));
+	}
+	assert_true(refused > 0);
+	for (int i = 0; i < n; i++) {
+		assert_ptr_equal(task_by_tid(more[i]->tid), more[i]);
+		task_free(more[i]);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(living_tasks_have_ids_of_their_own),
+		cmocka_unit_test(an_id_is_not_used_again_soon),
+		cmocka_unit_test(a_kernel_thread_keeps_its_id),
+		cmocka_unit_test(all_living_tasks_are_visited_once),
+		cmocka_unit_test(without_memory_there_is_no_task_and_no_harm),
+	};
+
+	return RUN_GROUP(tests);
+}
