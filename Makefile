@@ -1,0 +1,104 @@
+# Weft -- make, make check, make lint, make install
+#
+# A layer lists its files in the order to read them; each may include only what stands before it.
+
+CC	?= gcc
+CXX	?= g++
+AR	?= ar
+B	?= build
+PREFIX	?= /usr/local
+VERSION	:= 0.1
+ARCH	:= x86_64
+SHELL	:= /bin/bash
+
+ARCH_S		:= core/arch/$(ARCH)/switch.S
+CORE		:= sys log conf stat mem clock heap stack task carrier hub ready timer poll sched futex offload monitor fork
+PRELOAD		:= object insn sites slot text patch user shared credential inject signal fd number transfer sock name sigwait io \
+		   multiplex sleep futexcall process thread dispatch activate load
+# They run in the program's time, not inside its system calls, and may use vector registers.
+FREE		:= object insn sites slot text patch
+API		:= task
+CLI		:= elfkind help run stats main
+
+WARN	:= -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wno-unused-parameter \
+	   -Wno-missing-field-initializers
+ifdef WERROR
+WARN	+= -Werror
+endif
+OPT	:= $(if $(DEBUG),-O1 -g3 -DDEBUG,-O2 -g)
+BASE	:= -std=gnu11 $(OPT) $(WARN) -fPIC -fvisibility=hidden -fno-stack-protector -U_FORTIFY_SOURCE \
+	   -fasynchronous-unwind-tables -fno-omit-frame-pointer -D_GNU_SOURCE -MMD -MP
+# Core and the handlers run inside system calls of the program: no vector register may change there.
+GATED	:= $(BASE) -mgeneral-regs-only -ffreestanding $(if $(findstring clang,$(CC)),,-fno-tree-loop-distribute-patterns)
+IQ_CORE	:= -iquote core/arch/$(ARCH) -iquote core -iquote include
+IQ_PRE	:= $(IQ_CORE) -iquote preload
+IQ_API	:= $(IQ_PRE) -iquote preload/api -Iinclude
+IQ_CLI	:= $(IQ_CORE) -iquote preload -iquote preload/cli -Iinclude -DLIBDIR='"$(PREFIX)/lib"'
+Q	:= $(if $(V),,@)
+say	= @printf '  %-6s %s\n' $(1) $(2)
+
+CORE_O	:= $(CORE:%=$(B)/core/%.o) $(ARCH_S:%.S=$(B)/%.o)
+PRE_O	:= $(PRELOAD:%=$(B)/preload/%.o) $(B)/preload/thunk.o
+API_O	:= $(API:%=$(B)/preload/api/%.o)
+CLI_O	:= $(CLI:%=$(B)/preload/cli/%.o)
+
+all: $(B)/libweft.so $(B)/weft
+
+$(B)/libweft.so: $(CORE_O) $(PRE_O) $(API_O) preload/weft.map
+	$(call say,LINK,$@)
+	$(Q)$(CC) -shared -o $@ $(CORE_O) $(PRE_O) $(API_O) -Wl,-soname,libweft.so.0 -Wl,-z,defs,-z,now,-z,relro \
+		-Wl,--version-script=preload/weft.map -Wl,--build-id -ldl -lpthread
+	$(Q)ln -sf libweft.so $(B)/libweft.so.0
+
+$(B)/weft: $(CLI_O)
+	$(call say,LINK,$@)
+	$(Q)$(CC) -o $@ $(CLI_O)
+
+$(B)/core/%.o: core/%.c
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(GATED) $(IQ_CORE) -c -o $@ $<
+$(B)/%.o: %.S
+	$(call say,AS,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(BASE) $(IQ_PRE) -c -o $@ $<
+$(FREE:%=$(B)/preload/%.o): $(B)/preload/%.o: preload/%.c
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(BASE) $(IQ_PRE) -c -o $@ $<
+$(B)/preload/%.o: preload/%.c
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(GATED) $(IQ_PRE) -c -o $@ $<
+$(B)/preload/api/%.o: preload/api/%.c
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(BASE) $(IQ_API) -c -o $@ $<
+$(B)/preload/cli/%.o: preload/cli/%.c
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(BASE) $(IQ_CLI) -c -o $@ $<
+
+D	:= $(DESTDIR)$(PREFIX)
+install: all
+	install -d $(D)/bin $(D)/lib/pkgconfig $(D)/include/weft $(D)/share/man/man1
+	install $(B)/weft $(D)/bin/weft
+	install $(B)/libweft.so $(D)/lib/libweft.so.0
+	ln -sf libweft.so.0 $(D)/lib/libweft.so
+	install -m 644 include/weft.h $(D)/include/weft.h
+	install -m 644 include/weft/*.h $(D)/include/weft/
+	install -m 644 preload/cli/*.1 $(D)/share/man/man1/
+	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|' preload/api/weft.pc.in > $(D)/lib/pkgconfig/weft.pc
+
+uninstall:
+	rm -rf $(D)/bin/weft $(D)/lib/libweft.so $(D)/lib/libweft.so.0 $(D)/include/weft.h $(D)/include/weft \
+		$(D)/lib/pkgconfig/weft.pc $(patsubst preload/cli/%,$(D)/share/man/man1/%,$(wildcard preload/cli/*.1))
+
+clean:
+	rm -rf $(B)
+
+
+-include $(shell find $(B) -name "*.d" 2>/dev/null)
+.PHONY: all install uninstall clean
+include tests/tests.mk
+include tests/bench/bench.mk

@@ -1,0 +1,261 @@
+/* activate.c -- the moment when sites are redirected and the first hub starts
+ *
+ * The order: look whether it can be done; plan all sites; write them (every call still goes to the kernel: gate_calls is zero);
+ * make the calling thread the first task; open the gate. What fails before the gate opens leaves a process that works.
+ */
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <link.h>
+#include <sys/auxv.h>
+#include <sys/resource.h>
+#include "activate.h"
+#include "clock.h"
+#include "conf.h"
+#include "credential.h"
+#include "fd.h"
+#include "futexcall.h"
+#include "gate.h"
+#include "insn.h"
+#include "log.h"
+#include "patch.h"
+#include "process.h"
+#include "signal.h"
+#include "text.h"
+#include "thread.h"
+
+enum state { UNTRIED, BUSY, ACTIVE, NATIVE };
+
+static uint32_t state;		/* atomic, enum state */
+
+static bool native(const char *why)
+{
+	stat_why(why);
+	LOG(INFO, "weft: runs natively: %s\n", why);
+	return false;
+}
+
+/* How many kernel threads are there? The directory's entries but two. */
+static int threads(void)
+{
+	char buf[512];
+	long fd = sys_open("/proc/self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0), got;
+	int n = 0;
+
+	if (fd < 0)
+		return 1;	/* no /proc: writing text by it will be refused as well, and says so */
+	while ((got = SYS(__NR_getdents64, fd, buf, sizeof buf)) > 0)
+		for (long at = 0; at < got; at += *(uint16_t *)(buf + at + 16))
+			n += buf[at + 19] != '.';
+	sys_close((int)fd);
+	return n;
+}
+
+static const char *obstacle(void)
+{
+	static const char *const sanitizers[] = {"__asan_init", "__tsan_init", "__msan_init"};
+
+	if (conf.disable)
+		return "WEFT_DISABLE";
+	for (size_t i = 0; i < ARRAY_SIZE(sanitizers); i++)
+		if (dlsym(RTLD_DEFAULT, sanitizers[i]))
+			return "a sanitizer is linked";
+	if (dlsym(RTLD_DEFAULT, "vgPlain_doing_nothing") || getauxval(AT_SECURE))
+		return "raised privileges";
+	if (threads() > 1)
+		return "threads were alive before activation";
+	return NULL;
+}
+
+static bool in_libc;	/* the object that is being planned is libc or the loader */
+
+/* A needed site of another object that cannot be moved makes its calls natively: they block a carrier, which is handed on, and
+ * what waits there is woken by the kernel. In libc it would leave threads half virtual. */
+static bool site_needed(const struct site *s)
+{
+	if (!s->sure || !gate_needed(s->nr))
+		return false;
+	futexcall_unseen |= s->form == SITE_LEFT && !in_libc;
+	return in_libc;
+}
+
+static int plan_object(const struct object *o, void *arg)
+{
+	struct object copy = *o;
+
+	in_libc = object_is_libc(o);
+	copy.careful = !in_libc;
+	return patch_add(&copy, arg);
+}
+
+/* The loader's debug hook: an object was mapped (nobody runs it yet) or dropped. Under the loader's lock. */
+static void objects_changed(void)
+{
+	const struct r_debug *d = object_debug();
+
+	if (!d || d->r_state != RT_CONSISTENT)
+		return;
+	int r = patch_loaded(site_needed, false, plan_object), left;
+
+	if (r < 0)
+		LOG(WARN, "weft: new objects are not redirected: %d\n", r);
+	stat_page->count[STAT_HUBS][STAT_sites] = (uint64_t)patch_sites(&left);
+	stat_page->count[STAT_HUBS][STAT_sites_left] = (uint64_t)left;
+}
+
+static void hook_loader(void)
+{
+	uintptr_t at = object_r_brk();
+	int64_t distance = (int64_t)((uintptr_t)objects_changed - (at + 5));
+	uint8_t jump[5] = {0xe9};
+	int32_t rel = (int32_t)distance;
+
+	/* A lone `ret' with padding behind it: room for a jump. */
+	if (!at || *(uint8_t *)at != 0xc3 || at % 16 || distance != rel)
+		return;
+	memcpy(jump + 1, &rel, 4);
+	text_open();
+	if (text_write(at, jump, sizeof jump) < 0)
+		LOG(WARN, "weft: the loader's debug hook cannot be written\n");
+	text_close();
+}
+
+static int redirect(void)
+{
+	int r = insn_open(), left;
+
+	if (r < 0) {
+		native("libZydis is missing");
+		return r;
+	}
+	r = patch_loaded(site_needed, true, plan_object);
+	if (r < 0) {
+		const char *object = NULL;
+		const struct site *s = patch_refused(&object);
+
+		native(s ? s->reason : "text cannot be written");
+		return r;
+	}
+	stat_shared(sites, patch_sites(&left));
+	stat_shared(sites_left, left);
+	return 0;
+}
+
+/* libc registered a restartable sequence for this kernel thread; its tasks inherit that it has none. */
+static void drop_rseq(void)
+{
+	const ptrdiff_t *offset = dlsym(RTLD_DEFAULT, "__rseq_offset");
+	const unsigned *size = dlsym(RTLD_DEFAULT, "__rseq_size");
+
+	if (!offset || !size || !*size)
+		return;
+	char *area = (char *)arch_tcb() + *offset;
+
+	if (SYS(__NR_rseq, area, 32, 1 /* UNREGISTER */, 0x53053053) == 0)
+		*(volatile int *)(area + 4) = -2;	/* cpu_id: registration failed */
+}
+
+static unsigned cpus(void)
+{
+	uint64_t mask[16] = {0};
+	unsigned n = 0;
+	long r = SYS(__NR_sched_getaffinity, 0, sizeof mask, mask);
+
+	for (long i = 0; i < r / 8; i++)
+		n += (unsigned)__builtin_popcountll(mask[i]);
+	return n ? n : 1;
+}
+
+/* The stack of the process, as far as it may grow. */
+static void find_stack(struct task *t)
+{
+	struct rlimit limit = {0};
+	uintptr_t top = ((uintptr_t)getauxval(AT_EXECFN) | (PAGE - 1)) + 1;
+
+	SYS(__NR_prlimit64, 0, RLIMIT_STACK, NULL, &limit);
+	t->stack_size = limit.rlim_cur > 1ul << 30 ? 1ul << 30 : limit.rlim_cur;
+	t->stack_lo = top - t->stack_size;
+}
+
+static bool first_task(void)
+{
+	struct task *t = task_new((uint32_t)sys_getpid());
+	stack_t alt = {0};
+
+	if (!t)
+		return native("no memory");
+	SYS(__NR_sigaltstack, NULL, &alt);
+	if (!(alt.ss_flags & SS_DISABLE)) {
+		t->sigalt_sp = (uintptr_t)alt.ss_sp;
+		t->sigalt_size = alt.ss_size;
+	}
+	size_t n = sizeof(void *);
+	void *head = NULL;
+
+	SYS(__NR_get_robust_list, 0, &head, &n);
+	t->robust = head;
+	t->fs = arch_tcb();
+	find_stack(t);
+	hub_on_event = fd_event;
+	hub_on_signal = signal_hand_out;
+	sys_sigmask(SIG_SETMASK, NULL, &carrier_mask);
+	if (sched_start(t, conf.hubs ? (unsigned)conf.hubs : cpus()) < 0) {
+		task_free(t);
+		return native("no descriptors for a hub");
+	}
+	drop_rseq();
+	signal_init(t);
+	thread_init(t);
+	credential_init();
+	process_id = (int)sys_getpid();
+	arch_tcb_set_task(t->fs, t);
+	store_relaxed(&t->carrier->depth, 0);
+	return true;
+}
+
+static bool attempt(void)
+{
+	const char *why = obstacle();
+	int64_t start = clock_now();
+
+	if (why)
+		return native(why);
+	clock_init(getauxval(AT_SYSINFO_EHDR));
+	arch_has_fsgsbase = (getauxval(AT_HWCAP2) & 2) != 0;
+	gate_init();
+	if (redirect() < 0 || !first_task())
+		return false;
+	hook_loader();
+	stat_page->mode = STAT_ACTIVE;
+	stat_page->activation_ns = clock_now() - start;
+	gate_calls = GATE_CALLS;
+	LOG(INFO, "weft: active, %ld us\n", (long)(stat_page->activation_ns / 1000));
+	return true;
+}
+
+bool activate(void)
+{
+	uint32_t now = load_acquire(&state);
+
+	if (likely(now == ACTIVE))
+		return true;
+	if (now != UNTRIED || !cas(&state, UNTRIED, BUSY))
+		return false;
+	bool ok = attempt();
+
+	store_release(&state, ok ? ACTIVE : NATIVE);
+	return ok;
+}
+
+bool activate_done(void)
+{
+	return load_acquire(&state) == ACTIVE;
+}
+
+void activate_require(void)
+{
+	if (!conf.require || conf.disable || load_acquire(&state) == BUSY)
+		return;
+	log_always("weft: WEFT_REQUIRE: cannot activate: %s\n", stat_page->why);
+	SYS(__NR_kill, sys_getpid(), SIGABRT);
+	SYS(__NR_exit_group, 134);
+}

@@ -1,0 +1,162 @@
+/* dispatch.c -- from a system call number to its handler, for the task that made it
+ *
+ * Who calls: a task (its thread control block names it, and it stands on its own stack, or its carrier's kernel id is ours); a
+ * foreign thread (no such name); a child of vfork, which shares both until it execs. Only tasks meet handlers.
+ */
+#include <sys/prctl.h>
+#include "conf.h"
+#include "credential.h"
+#include "fd.h"
+#include "futexcall.h"
+#include "gate.h"
+#include "io.h"
+#include "monitor.h"
+#include "multiplex.h"
+#include "name.h"
+#include "number.h"
+#include "process.h"
+#include "shared.h"
+#include "signal.h"
+#include "sigwait.h"
+#include "sleep.h"
+#include "sock.h"
+#include "thread.h"
+
+#define REGION (~(uintptr_t)0xffff)
+
+struct verdict {
+	long rax;
+	long ours;
+};
+
+gate_handler *gate_table[GATE_CALLS];
+uint32_t gate_calls;
+
+static const struct row {
+	const char *name;
+	gate_handler *handler;
+} rows[GATE_CALLS] = {
+#define OURS(name, handler) [__NR_##name] = {#name, handler},
+#define KERNEL(name, reason) [__NR_##name] = {#name, NULL},
+#define NEWER(name, number, reason) [number] = {#name, NULL},
+#include "calls.def"
+#undef OURS
+#undef KERNEL
+#undef NEWER
+};
+
+void gate_init(void)
+{
+	for (unsigned i = 0; i < GATE_CALLS; i++)
+		if (rows[i].handler && !conf_lists(conf.skip, rows[i].name))
+			gate_table[i] = rows[i].handler;
+}
+
+bool gate_needed(int nr)
+{
+	return nr < 0 || (nr < GATE_CALLS && rows[nr].handler);
+}
+
+const char *gate_name(unsigned nr)
+{
+	return nr < GATE_CALLS && rows[nr].name ? rows[nr].name : "?";
+}
+
+/* Somewhere else than on its own stack: coroutines and alternate stacks are a task's as well, threads of raw clone are not. */
+static bool elsewhere(struct task *t, uintptr_t sp)
+{
+	if ((sp & REGION) == t->elsewhere && !t->sharers)
+		return true;
+	if (!t->carrier || sys_gettid() != t->carrier->tid)
+		return false;
+	t->elsewhere = sp & REGION;
+	return true;
+}
+
+static inline bool is_task(struct task *t, uintptr_t sp)
+{
+	if (unlikely(t->vfork) && process_vfork_child(t))
+		return false;
+	return likely(task_on_own_stack(t, sp)) || elsewhere(t, sp);
+}
+
+static struct verdict foreign(struct arch_frame *f)
+{
+	stat_shared(calls_foreign, 1);
+	if (f->nr == __NR_futex) {
+		long r = futexcall_foreign(f);
+
+		if (r != GATE_NATIVE)
+			return (struct verdict){r, 1};
+	}
+	if (f->nr == __NR_exit && conf.preempt) {
+		uint32_t *clear = NULL;
+
+		if (SYS(__NR_prctl, PR_GET_TID_ADDRESS, &clear) == 0 && clear)
+			monitor_watch(clear);
+	}
+	return (struct verdict){(long)f->nr, 0};
+}
+
+static inline long handle(struct task *t, struct arch_frame *f)
+{
+	long r;
+
+	if (unlikely(load_relaxed(&t->carrier->retake)))
+		sched_reattach(t);
+	if (unlikely(t->carrier->generation != load_relaxed(&carrier_generation)))
+		carrier_catch_up(&t->carrier->generation);
+	t->frame = f;
+	STAT_ADD(sched_hub(t), calls, 1);
+	do
+		r = gate_table[f->nr](t, f);
+	while (signal_due(t) && r != GATE_NATIVE && signal_deliver(t, f, &r));
+	return r == -ERESTARTSYS ? -EINTR : r;
+}
+
+/* The caller may hold values in vector registers across the call: keep them, other tasks run meanwhile. */
+static __attribute__((noinline)) long handle_vector(struct task *t, struct arch_frame *f)
+{
+	struct arch_vector v;
+
+	arch_vector_save(&v);
+	long r = handle(t, f);
+
+	arch_vector_load(&v);
+	return r;
+}
+
+struct verdict dispatch(struct arch_frame *f);
+struct verdict dispatch(struct arch_frame *f)
+{
+	struct task *t = task_self();
+
+	if (unlikely(!t) || unlikely(!is_task(t, (uintptr_t)f)))
+		return foreign(f);
+	struct carrier *c = t->carrier;
+
+	store_relaxed(&c->depth, 1);
+	barrier();
+	long r = likely(!arch_frame_vector(f)) ? handle(t, f) : handle_vector(t, f);
+
+	c = t->carrier;
+	t->frame = NULL;
+	if (r == GATE_NATIVE) {
+		STAT_ADD(c->hub, calls_native, 1);
+		c->native_pc = arch_frame_pc(f);
+		c->native_nr = f->nr;
+		barrier();
+		store_relaxed(&c->depth, 0);
+		return (struct verdict){(long)f->nr, 0};
+	}
+	barrier();
+	store_relaxed(&c->depth, 0);
+	return (struct verdict){r, 1};
+}
+
+bool weft_on_task(void)
+{
+	struct task *t = task_self();
+
+	return t && is_task(t, arch_stack_pointer());
+}

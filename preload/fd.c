@@ -1,0 +1,389 @@
+/* fd.c -- what is remembered of the program's descriptors, and waiting for them */
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include "fd.h"
+#include "clock.h"
+#include "log.h"
+#include "mem.h"
+
+#define CHUNK  1024
+#define CHUNKS 1024
+#define EDGES  (EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET)
+#define ENDED  (EPOLLHUP | EPOLLERR)
+
+static struct fd *chunks[CHUNKS];	/* atomic pointers; never freed */
+static struct lock grow_lock;
+static uint32_t fork_epoch = 1;		/* atomic */
+
+static struct fd *grow(unsigned number)
+{
+	lock_take(&grow_lock);
+	struct fd *chunk = chunks[number / CHUNK];
+
+	if (!chunk) {
+		chunk = mem_get(CHUNK * sizeof *chunk);
+		store_release(&chunks[number / CHUNK], chunk);
+	}
+	lock_drop(&grow_lock);
+	return chunk ? &chunk[number % CHUNK] : NULL;
+}
+
+struct fd *fd_get(int number)
+{
+	if (unlikely((unsigned)number >= CHUNK * CHUNKS))
+		return NULL;
+	struct fd *chunk = load_acquire(&chunks[number / CHUNK]);
+
+	return likely(chunk != NULL) ? &chunk[number % CHUNK] : grow((unsigned)number);
+}
+
+bool fd_known(unsigned number)
+{
+	return number < CHUNK * CHUNKS && load_acquire(&chunks[number / CHUNK]);
+}
+
+static int64_t socket_time(int number, int option)
+{
+	struct { int64_t s, us; } tv = {0, 0};
+	uint32_t n = sizeof tv;
+
+	SYS(__NR_getsockopt, number, SOL_SOCKET, option, &tv, &n);
+	return tv.s * NSEC + tv.us * 1000;
+}
+
+static void ask_socket(struct fd *e, int number)
+{
+	int type = 0, protocol = 0;
+	uint32_t n = sizeof type;
+
+	SYS(__NR_getsockopt, number, SOL_SOCKET, SO_TYPE, &type, &n);
+	SYS(__NR_getsockopt, number, SOL_SOCKET, SO_PROTOCOL, &protocol, &n);
+	e->receive_ns = socket_time(number, SO_RCVTIMEO);
+	e->send_ns = socket_time(number, SO_SNDTIMEO);
+	e->flags = (uint8_t)((type == SOCK_STREAM ? FD_STREAM : 0) | (protocol == 6 ? FD_TCP : 0));
+}
+
+/* The set of a signalfd: the line "sigmask:" of its fdinfo. */
+static uint64_t ask_signals(int number)
+{
+	char text[512] = {0}, path[40];
+	uint64_t set = 0;
+
+	log_format(path, sizeof path, "/proc/self/fdinfo/%d", number);
+	long fd = sys_open(path, O_RDONLY | O_CLOEXEC, 0);
+
+	if (fd < 0)
+		return 0;
+	sys_read((int)fd, text, sizeof text - 1);
+	sys_close((int)fd);
+	for (char *p = text; *p; p++) {
+		if (memcmp(p, "sigmask:", 8))
+			continue;
+		for (p += 8; *p && *p != '\n'; p++)
+			if (*p > ' ')
+				set = set << 4 | (uint64_t)(*p <= '9' ? *p - '0' : *p - 'a' + 10);
+		break;
+	}
+	return set;
+}
+
+static enum fd_kind ask_anonymous(struct fd *e, int number)
+{
+	char link[64], path[40];
+
+	log_format(path, sizeof path, "/proc/self/fd/%d", number);
+	long n = SYS(__NR_readlinkat, AT_FDCWD, path, link, sizeof link - 1);
+
+	link[n > 0 ? n : 0] = 0;
+	if (!memcmp(link, "anon_inode:[eventp", 18))
+		return FD_EPOLL;
+	if (!memcmp(link, "anon_inode:[eventfd", 19) || !memcmp(link, "anon_inode:[timerfd", 19))
+		return FD_NOWAIT_IN;
+	if (!memcmp(link, "anon_inode:[signalfd", 20)) {
+		e->send_ns = (int64_t)ask_signals(number);
+		return FD_SIGNAL;
+	}
+	return FD_POLLED;
+}
+
+static enum fd_kind ask_kind(struct fd *e, int number)
+{
+	struct stat st;
+
+	if (SYS(__NR_fstat, number, &st) < 0)
+		return FD_UNKNOWN;
+	switch (st.st_mode & S_IFMT) {
+	case S_IFSOCK:
+		ask_socket(e, number);
+		return FD_SOCKET;
+	case S_IFIFO: {
+		struct iovec none = {NULL, 0};
+
+		/* A FIFO by name refuses RWF_NOWAIT, pipe(2) takes it; an empty transfer tells without moving anything. */
+		return SYS(__NR_preadv2, number, &none, 1, -1, -1, RWF_NOWAIT) == -EOPNOTSUPP ||
+		       SYS(__NR_pwritev2, number, &none, 1, -1, -1, RWF_NOWAIT) == -EOPNOTSUPP ? FD_POLLED : FD_PIPE;
+	}
+	case S_IFCHR: {
+		char termios[256];
+
+		return SYS(__NR_ioctl, number, 0x5401 /* TCGETS */, termios) == 0 ? FD_TTY : FD_PLAIN;
+	}
+	case 0:
+		return ask_anonymous(e, number);
+	default:
+		return FD_PLAIN;
+	}
+}
+
+enum fd_kind fd_kind_of(struct fd *e, int number)
+{
+	enum fd_kind kind = load_relaxed(&e->kind);
+
+	if (unlikely(kind == FD_UNKNOWN)) {
+		e->epoch = 0;
+		kind = hub_owns_fd(number) ? FD_UNKNOWN : ask_kind(e, number);
+		store_relaxed(&e->kind, (uint8_t)kind);
+	}
+	return kind;
+}
+
+void fd_new(int number, enum fd_kind kind, uint8_t flags)
+{
+	struct fd *e = fd_get(number);
+
+	if (!e)
+		return;
+	e->flags = flags;
+	e->epoch = load_relaxed(&fork_epoch);
+	e->receive_ns = e->send_ns = 0;
+	store_release(&e->kind, (uint8_t)kind);
+}
+
+bool fd_nonblocking(struct fd *e, int number)
+{
+	if (e->epoch != load_relaxed(&fork_epoch) || !(e->flags & FD_OWN)) {
+		long fl = sys_fcntl(number, F_GETFL, 0);
+
+		e->flags = (uint8_t)((e->flags & ~FD_NONBLOCK) | (fl > 0 && (fl & O_NONBLOCK) ? FD_NONBLOCK : 0));
+	}
+	return e->flags & FD_NONBLOCK;
+}
+
+/* Under the entry's lock: see that some hub's epoll set has it. */
+static int registered(struct fd *e, int number, struct hub *h)
+{
+	struct epoll_event ev = {
+		.events = EDGES,
+		.data.u64 = (uint64_t)e->generation << 32 | (uint32_t)number,
+	};
+
+	if (e->hub) {
+		if (likely(e->hub == h) || ++e->moved < 4 || e->first)
+			return 0;
+		sys_epoll_ctl(e->hub->epfd, EPOLL_CTL_DEL, number, &ev);
+	}
+	e->moved = 0;
+	long r = sys_epoll_ctl(h->epfd, EPOLL_CTL_ADD, number, &ev);
+
+	if (r == -EEXIST)	/* it was closed and opened again where we could not see */
+		r = sys_epoll_ctl(h->epfd, EPOLL_CTL_MOD, number, &ev);
+	if (r < 0)
+		return (int)r;
+	e->hub = h;
+	STAT_ADD(h, registrations, 1);
+	return 0;
+}
+
+/* Join the list unless *seen differs from the count of edges. Returns 0, 1 or -errno. */
+static int join(struct fd_waiter *w, struct task *t, int number, uint32_t events, const uint32_t *seen)
+{
+	struct fd *e = fd_get(number);
+	int r;
+
+	*w = (struct fd_waiter){.task = t, .events = events, .number = number};
+	if (!e)
+		return -EBADF;
+	lock_take(&e->lock);
+	r = registered(e, number, sched_hub(t));
+	if (r == 0 && seen && e->edges != *seen) {
+		r = 1;
+	} else if (r == 0) {
+		w->fd = e;
+		w->next = e->first;
+		if (w->next)
+			w->next->prev = &w->next;
+		w->prev = &e->first;
+		e->first = w;
+	}
+	lock_drop(&e->lock);
+	return r;
+}
+
+int fd_join(struct fd_waiter *w, struct task *t, int number, uint32_t events)
+{
+	return join(w, t, number, events, NULL);
+}
+
+static void unlink_waiter(struct fd_waiter *w)
+{
+	*w->prev = w->next;
+	if (w->next)
+		w->next->prev = w->prev;
+	w->prev = NULL;
+}
+
+void fd_part(struct fd_waiter *w)
+{
+	struct fd *e;
+
+	while ((e = load_acquire(&w->fd))) {
+		lock_take(&e->lock);
+		bool still = e == w->fd;
+
+		if (still && w->prev)
+			unlink_waiter(w);
+		lock_drop(&e->lock);
+		if (still)
+			return;
+	}
+}
+
+long fd_wait(struct task *t, int *number, uint32_t events, int64_t deadline_ns, uint32_t seen)
+{
+	struct fd_waiter w;
+
+	sched_arm(t, events & EPOLLIN ? PARK_READ : PARK_WRITE);
+	int r = join(&w, t, *number, events, &seen);
+
+	if (r) {
+		enum wake why = sched_disarm(t);
+
+		return r < 0 ? r : why == WAKE_SIGNAL ? -ERESTARTSYS : 0;
+	}
+	enum wake why = sched_park(t, deadline_ns);
+
+	if (why != WAKE_EVENT)	/* else fd_event took it out of the list, and is done with it */
+		fd_part(&w);
+	*number = w.number;
+	return why == WAKE_EVENT ? 0 : why == WAKE_TIMEOUT ? -ETIMEDOUT : -ERESTARTSYS;
+}
+
+void fd_event(struct hub *h, uint64_t data, uint32_t events)
+{
+	struct fd *e = fd_get((int)(uint32_t)data);
+	struct fd_waiter *w, *next;
+
+	lock_take(&e->lock);
+	if (e->generation != data >> 32 || e->hub != h) {
+		lock_drop(&e->lock);
+		STAT_ADD(h, events_stale, 1);
+		return;
+	}
+	store_release(&e->edges, e->edges + 1);
+	if (events & (EPOLLRDHUP | EPOLLPRI | ENDED))
+		__atomic_fetch_or(&e->flags, FD_HANGUP, __ATOMIC_RELAXED);
+	for (w = e->first; w; w = next) {
+		next = w->next;
+		if (!(events & (w->events | ENDED)))
+			continue;
+		unlink_waiter(w);
+		ready_wake(h, w->task, WAKE_EVENT);	/* from here on the waiter may be gone */
+	}
+	lock_drop(&e->lock);
+}
+
+/* Waiters on a number that is going away go on with a duplicate of ours, on the same description. */
+static void move_waiters(struct fd *e, int number)
+{
+	int copy = (int)sys_fcntl(number, F_DUPFD_CLOEXEC, 512);
+	struct fd *to = copy < 0 ? NULL : fd_get(copy);
+	struct fd_waiter *w;
+
+	if (!to) {
+		while ((w = e->first)) {	/* nowhere to wait: let them see what the kernel says of the number */
+			unlink_waiter(w);
+			ready_wake(NULL, w->task, WAKE_EVENT);
+		}
+		return;
+	}
+	lock_take(&to->lock);
+	to->kind = e->kind;
+	to->flags = e->flags;
+	to->receive_ns = e->receive_ns;
+	to->send_ns = e->send_ns;
+	to->orphan = true;
+	to->hub = NULL;
+	registered(to, copy, e->hub);
+	while ((w = e->first)) {
+		unlink_waiter(w);
+		w->next = to->first;
+		if (w->next)
+			w->next->prev = &w->next;
+		w->prev = &to->first;
+		to->first = w;
+		w->number = copy;
+		store_release(&w->fd, to);
+	}
+	lock_drop(&to->lock);
+}
+
+void fd_closing(int number)
+{
+	struct fd *e = fd_get(number);
+	struct epoll_event ev = {0};
+
+	if (!e)
+		return;
+	lock_take(&e->lock);
+	if (e->first)
+		move_waiters(e, number);
+	if (e->hub)
+		sys_epoll_ctl(e->hub->epfd, EPOLL_CTL_DEL, number, &ev);
+	e->hub = NULL;
+	e->generation++;
+	e->flags = 0;
+	e->moved = 0;
+	store_relaxed(&e->kind, FD_UNKNOWN);
+	lock_drop(&e->lock);
+}
+
+void fd_let_go(int number, int original)
+{
+	struct fd *e = number == original ? NULL : fd_get(number);
+	bool last;
+
+	if (!e)
+		return;
+	lock_take(&e->lock);
+	last = e->orphan && !e->first;
+	if (last)
+		e->orphan = false;
+	lock_drop(&e->lock);
+	if (last) {
+		fd_closing(number);
+		sys_close(number);
+	}
+}
+
+void fd_shared(void)
+{
+	add_relaxed(&fork_epoch, 1);
+}
+
+void fd_forget(void)
+{
+	grow_lock.held = 0;
+	for (unsigned c = 0; c < CHUNKS; c++)
+		for (unsigned i = 0; chunks[c] && i < CHUNK; i++) {
+			struct fd *e = &chunks[c][i];
+
+			e->lock.held = 0;
+			e->first = NULL;
+			e->hub = NULL;
+			e->generation++;
+			if (e->orphan)
+				sys_close((int)(c * CHUNK + i));
+			e->orphan = false;
+		}
+}

@@ -1,0 +1,266 @@
+/* inject.c -- contexts that the kernel interrupted: preempt them, or make them enter a signal handler */
+#include <ucontext.h>
+#include "inject.h"
+#include "clock.h"
+#include "mem.h"
+
+#define CONTEXT_SIZE 304	/* the kernel's struct ucontext; libc's is larger */
+#define BUFFER	     16384ul
+#define LOW_STACK    2048ul	/* at the low end of the buffer: the stack on which a preempted task is resumed */
+#define KICK_MAGIC   0x57656675l
+
+extern char __ehdr_start[] __attribute__((visibility("hidden")));
+extern char etext[] __attribute__((visibility("hidden")));
+
+struct frame {		/* as the kernel lays it out */
+	void *restorer;
+	char context[CONTEXT_SIZE];
+	siginfo_t info;
+};
+
+struct fp_software {	/* in the 48 bytes that fxsave leaves free */
+	uint32_t magic, extended_size;
+	uint64_t features;
+	uint32_t xstate_size;
+};
+
+static uintptr_t text_start, text_end;
+
+static uint64_t *mask_of(ucontext_t *uc)
+{
+	return (uint64_t *)&uc->uc_sigmask;
+}
+
+static size_t vector_size(const ucontext_t *uc)
+{
+	const struct fp_software *sw = (void *)((char *)uc->uc_mcontext.fpregs + 464);
+
+	if (!uc->uc_mcontext.fpregs)
+		return 0;
+	return sw->magic == 0x46505853 ? sw->extended_size : 512;
+}
+
+bool inject_allowed(struct carrier *c, const void *context)
+{
+	const ucontext_t *uc = context;
+	uintptr_t pc = (uintptr_t)uc->uc_mcontext.gregs[REG_RIP];
+
+	return c->current && !load_relaxed(&c->depth) && pc - text_start >= text_end - text_start &&
+	       pc - clock_vdso_start >= clock_vdso_end - clock_vdso_start && !c->current->vfork;
+}
+
+/* The interrupted context becomes what the kernel would restore on this carrier. */
+static void carry(ucontext_t *uc, struct carrier *c)
+{
+	uc->uc_stack.ss_sp = (char *)((uintptr_t)c - CARRIER_STACK);
+	uc->uc_stack.ss_size = CARRIER_STACK - 64;
+	uc->uc_stack.ss_flags = 0;
+}
+
+void inject_restart(struct carrier *c, void *context)
+{
+	ucontext_t *uc = context;
+	greg_t *r = uc->uc_mcontext.gregs;
+
+	if (c->native_pc && (uint64_t)r[REG_RIP] == c->native_pc && r[REG_RAX] == -EINTR) {
+		r[REG_RIP] -= 2;
+		r[REG_RAX] = (greg_t)c->native_nr;
+	}
+}
+
+void inject(struct task *t, void *context, int sig, const siginfo_t *info)
+{
+	ucontext_t *uc = context, *copy;
+	greg_t *r = uc->uc_mcontext.gregs;
+	struct uapi_sigaction act;
+	size_t vector = vector_size(uc);
+	uintptr_t sp = (uintptr_t)r[REG_RSP] - ARCH_RED_ZONE, fp;
+
+	signal_action(sig, &act);
+	if (act.flags & SA_ONSTACK && t->sigalt_size && sp - t->sigalt_sp >= t->sigalt_size)
+		sp = t->sigalt_sp + t->sigalt_size;
+	fp = (sp - vector - 4) & ~63ul;
+	struct frame *f = (struct frame *)(((fp - sizeof *f) & ~15ul) - 8);
+
+	memcpy((void *)fp, uc->uc_mcontext.fpregs, vector);
+	memcpy(f->context, uc, CONTEXT_SIZE);
+	f->info = *info;
+	f->restorer = (void *)inject_restorer;
+	copy = (ucontext_t *)f->context;
+	copy->uc_mcontext.fpregs = (void *)fp;
+	copy->uc_stack.ss_sp = (void *)t->sigalt_sp;
+	copy->uc_stack.ss_size = t->sigalt_size;
+	copy->uc_stack.ss_flags = t->sigalt_size ? 0 : SS_DISABLE;
+	*mask_of(copy) = t->sigmask;
+	t->sigmask |= act.mask | (act.flags & SA_NODEFER ? 0 : signal_bit(sig));
+	stat_shared(signals, 1);
+	r[REG_RIP] = (greg_t)act.handler;
+	r[REG_RSP] = (greg_t)f;
+	r[REG_RDI] = sig;
+	r[REG_RSI] = (greg_t)&f->info;
+	r[REG_RDX] = (greg_t)copy;
+	r[REG_RAX] = 0;
+	r[REG_EFL] &= ~0x400;	/* direction flag */
+}
+
+/* The injected handler has returned; `context' is the frame's, on the task's stack. */
+void inject_returned(void *context)
+{
+	struct task *t = task_self();
+	ucontext_t *uc = context;
+	uint64_t mask = *mask_of(uc), real;
+
+	t->sigmask = mask;
+	if (load_relaxed(&t->sigpending) & ~mask)
+		store_relaxed(&t->attention, 1), store_relaxed(&t->carrier->refused, 1);
+	sys_sigmask(SIG_SETMASK, NULL, &real);
+	*mask_of(uc) = real;
+	carry(uc, t->carrier);
+	arch_sigreturn(context, 0);
+}
+
+/* Enter the handler of a signal that is due for the task, if there is one. */
+static void inject_due(struct task *t, ucontext_t *uc)
+{
+	struct uapi_sigaction act;
+	siginfo_t info;
+	int sig;
+
+	if (load_relaxed(&t->attention) && (sig = signal_next(t, &act))) {
+		signal_information(t, sig, &info);
+		inject(t, uc, sig, &info);
+	}
+}
+
+/* A preempted task runs again: on the low stack of its buffer, until rt_sigreturn. */
+static void resume(void *arg)
+{
+	struct task *t = arg;
+	ucontext_t *uc = (ucontext_t *)((char *)t->preempt + LOW_STACK);
+
+	sched_started();
+	inject_due(t, uc);
+	sys_sigmask(SIG_SETMASK, NULL, mask_of(uc));
+	carry(uc, t->carrier);
+	store_relaxed(&t->carrier->depth, 0);
+	arch_sigreturn(uc, 0);
+}
+
+/* Keep the interrupted context in the task's buffer and leave the carrier's signal stack. */
+static void preempt(struct carrier *c, ucontext_t *uc)
+{
+	struct task *t = c->current;
+	size_t vector = vector_size(uc);
+	char *at;
+
+	if (vector + CONTEXT_SIZE + 64 + LOW_STACK > BUFFER)
+		return;
+	if (!t->preempt) {
+		long p = sys_mmap(NULL, BUFFER, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+		if (p < 0 && p > -4096)
+			return;
+		t->preempt = (void *)p;
+	}
+	store_relaxed(&c->depth, 1);
+	barrier();
+	if (unlikely(load_relaxed(&c->retake))) {	/* let the monitor's decision be made first */
+		lock_take(&c->lock);
+		c->retake = 0;
+		lock_drop(&c->lock);
+	}
+	at = (char *)t->preempt + LOW_STACK;
+	memcpy(at, uc, CONTEXT_SIZE);
+	char *fp = (char *)(((uintptr_t)at + CONTEXT_SIZE + 63) & ~63ul);
+
+	memcpy(fp, uc->uc_mcontext.fpregs, vector);
+	((ucontext_t *)at)->uc_mcontext.fpregs = (void *)fp;
+	t->sp = arch_prepare((char *)t->preempt + LOW_STACK, resume, t);
+	stat_shared(preemptions, 1);
+	sys_sigmask(SIG_SETMASK, &c->mask, NULL);	/* no sigreturn on this way out */
+	sched_preempted(c, t);
+}
+
+static void on_signal(int sig, siginfo_t *info, void *context)
+{
+	bool ours = info->si_code == SI_QUEUE && info->si_pid == (int)sys_getpid() &&
+		    ((long)info->si_value.sival_ptr == MONITOR_MAGIC || (long)info->si_value.sival_ptr == KICK_MAGIC);
+	struct carrier *c = carrier_here();
+
+	if (!ours) {
+		struct uapi_sigaction act;
+
+		signal_action(sig, &act);
+		if ((void *)act.handler != (void *)SIG_DFL && (void *)act.handler != (void *)SIG_IGN)
+			signal_catch(sig, info, context);
+		return;
+	}
+	if (!c)
+		return;
+	if (c->hub && c->mask != load_relaxed(&carrier_mask)) {
+		store_relaxed(&c->mask, load_relaxed(&carrier_mask));
+		*mask_of(context) = c->mask;
+	}
+	inject_restart(c, context);
+	if (!inject_allowed(c, context)) {
+		store_relaxed(&c->refused, c->current != NULL);
+		return;
+	}
+	if ((long)info->si_value.sival_ptr == MONITOR_MAGIC)
+		preempt(c, context);
+	else
+		inject_due(c->current, context);
+}
+
+void inject_init(void)
+{
+	struct uapi_sigaction act = {
+		.handler = on_signal,
+		.mask = ~0ull,
+		.flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART | SA_NODEFER | UAPI_SA_RESTORER,
+		.restorer = inject_kernel_restorer,
+	};
+
+	text_start = (uintptr_t)__ehdr_start;
+	text_end = (uintptr_t)etext;
+	sys_sigaction(INJECT_SIGNAL, &act, NULL);
+}
+
+void inject_kick(struct task *t)
+{
+	if (t->carrier)
+		inject_kick_carrier(t->carrier);
+}
+
+void inject_kick_carrier(struct carrier *c)
+{
+	siginfo_t info = {0};
+
+	info.si_signo = INJECT_SIGNAL;
+	info.si_code = SI_QUEUE;
+	info.si_pid = (int)sys_getpid();
+	info.si_value.sival_ptr = (void *)KICK_MAGIC;
+	if (c->tid)
+		SYS(__NR_rt_tgsigqueueinfo, sys_getpid(), c->tid, INJECT_SIGNAL, &info);
+}
+
+void inject_describe(void *context, const struct arch_frame *f)
+{
+	ucontext_t *uc = context;
+	greg_t *r = uc->uc_mcontext.gregs;
+
+	r[REG_R8] = (greg_t)f->r8;
+	r[REG_R9] = (greg_t)f->r9;
+	r[REG_R10] = (greg_t)f->r10;
+	r[REG_R12] = (greg_t)f->r12;
+	r[REG_R13] = (greg_t)f->r13;
+	r[REG_R14] = (greg_t)f->r14;
+	r[REG_R15] = (greg_t)f->r15;
+	r[REG_RDI] = (greg_t)f->rdi;
+	r[REG_RSI] = (greg_t)f->rsi;
+	r[REG_RBP] = (greg_t)f->rbp;
+	r[REG_RBX] = (greg_t)f->rbx;
+	r[REG_RDX] = (greg_t)f->rdx;
+	r[REG_RSP] = (greg_t)arch_frame_sp(f);
+	r[REG_RIP] = (greg_t)arch_frame_pc(f);
+}

@@ -1,0 +1,47 @@
+/* inject.h -- contexts that the kernel interrupted: preempt them, or make them enter a signal handler
+ *
+ * The kernel's frame lies on the carrier's signal stack, where nothing can park. To preempt, the frame (registers and vector
+ * state) is copied to a buffer of the task, which is then a parked context like any other and is resumed by rt_sigreturn on
+ * whichever carrier takes it. To run a handler, a frame as the kernel would have pushed it is built on the task's own (or
+ * alternate) stack, and the interrupted context is rewritten to enter the handler; its return goes through a restorer of ours.
+ *
+ * Only outside Weft: not in this library's text (with its slots), nor the vdso, which our own code calls.
+ */
+#ifndef PRELOAD_INJECT_H
+#define PRELOAD_INJECT_H
+
+#include "gate.h"
+#include "monitor.h"
+
+#define INJECT_SIGNAL MONITOR_SIGNAL
+
+void inject_init(void);
+
+/* inject_allowed -- may the interrupted context be taken from its task here? */
+bool inject_allowed(struct carrier *c, const void *context);
+
+/* inject -- rewrite the context to enter the program's handler for `sig'. */
+void inject(struct task *t, void *context, int sig, const siginfo_t *info);
+
+/* inject_restart -- a call of the program that was left to the kernel came back -EINTR because of a signal that is not for
+ * it: put it back. */
+void inject_restart(struct carrier *c, void *context);
+
+/* inject_kick -- make the carrier that runs `t' look at its signals. */
+void inject_kick(struct task *t);
+void inject_kick_carrier(struct carrier *c);
+
+/* inject_describe -- fill a ucontext with the registers of a task that is in a system call. */
+void inject_describe(void *context, const struct arch_frame *f);
+
+extern void inject_kernel_restorer(void);	/* rt_sigreturn, for frames that the kernel made */
+extern void inject_restorer(void);		/* the return from an injected handler */
+
+/* What signal.c tells: the action of a signal, the next one due, and what a catch does. */
+void signal_action(int sig, struct uapi_sigaction *to);
+void signal_information(struct task *t, int sig, siginfo_t *info);
+int signal_next(struct task *t, struct uapi_sigaction *act);
+void signal_catch(int sig, siginfo_t *info, void *context);
+void inject_returned(void *context) __attribute__((noreturn));
+
+#endif

@@ -1,0 +1,147 @@
+/* io.c -- read, write and their kin on every kind of descriptor */
+#include <poll.h>
+#include "io.h"
+#include "clock.h"
+#include "name.h"
+#include "number.h"
+#include "offload.h"
+#include "sigwait.h"
+#include "sock.h"
+
+#define PIECE 4096	/* what a FIFO is sure to take when poll says that it takes something */
+
+static long once_nowait(struct transfer *x, size_t done)
+{
+	struct iovec some[8];
+	int n = iov_behind(some, 8, x->iov, x->iov_count, done);
+	long r = SYS(x->in ? __NR_preadv2 : __NR_pwritev2, x->number, done ? some : x->iov, done ? n : x->iov_count, -1, -1,
+		     RWF_NOWAIT);
+
+	if (r == -EOPNOTSUPP)		/* not what we took it for */
+		store_relaxed(&x->fd->kind, FD_POLLED);
+	return r;
+}
+
+/* A terminal in raw mode whose read ends by VMIN bytes or VTIME: what poll says is not enough. */
+static bool raw_terminal(struct transfer *x)
+{
+	struct { uint32_t iflag, oflag, cflag, lflag; uint8_t line, cc[19]; } tio;
+
+	return x->in && load_relaxed(&x->fd->kind) == FD_TTY && SYS(__NR_ioctl, x->number, 0x5401 /* TCGETS */, &tio) == 0 &&
+	       !(tio.lflag & 2 /* ICANON */) && (tio.cc[5] /* VTIME */ || tio.cc[6] /* VMIN */ != 1);
+}
+
+static long once_polled(struct transfer *x, size_t done)
+{
+	struct pollfd p = {x->number, x->in ? POLLIN : POLLOUT, 0};
+	struct iovec some[8];
+	int n;
+
+	if (sys_poll(&p, 1, 0) == 0)
+		return -EAGAIN;
+	if (x->in)
+		return gate_blocking(x->task, __NR_readv, x->number, (long)x->iov, x->iov_count, 0, 0, 0);
+	n = iov_behind(some, 8, x->iov, x->iov_count, done);
+	if (x->want > PIECE) {	/* a piece that it takes for sure */
+		n = 1;
+		if (some[0].iov_len > PIECE)
+			some[0].iov_len = PIECE;
+	}
+	return gate_blocking(x->task, __NR_writev, x->number, (long)some, n, 0, 0, 0);
+}
+
+static long transfer_iov(struct transfer *x, enum fd_kind kind)
+{
+	if (fd_nonblocking(x->fd, x->number))
+		return GATE_NATIVE;
+	if (kind == FD_TTY && raw_terminal(x))
+		return offload_call(x->task, __NR_readv, x->number, (long)x->iov, x->iov_count, 0, 0, 0);
+	x->whole = !x->in && (kind == FD_PIPE || kind == FD_POLLED || kind == FD_TTY);
+	x->want = iov_bytes(x->iov, x->iov_count);
+	if (x->want == 0)
+		return GATE_NATIVE;
+	x->once = kind == FD_PIPE || (kind == FD_NOWAIT_IN && x->in) ? once_nowait : once_polled;
+	long r = transfer_run(x);
+
+	if (r == -EOPNOTSUPP && x->once == once_nowait) {
+		x->once = once_polled;
+		r = transfer_run(x);
+	}
+	return r;
+}
+
+static long vector(struct task *t, struct arch_frame *f, bool in, struct iovec *iov, int n)
+{
+	struct transfer x;
+
+	if (!transfer_start(&x, t, f, in) || n <= 0)
+		return GATE_NATIVE;
+	x.iov = iov;
+	x.iov_count = n;
+	switch (fd_kind_of(x.fd, x.number)) {
+	case FD_SOCKET:
+		return sock_vector(&x);
+	case FD_PIPE:
+	case FD_NOWAIT_IN:
+	case FD_POLLED:
+	case FD_TTY:
+		return transfer_iov(&x, load_relaxed(&x.fd->kind));
+	case FD_SIGNAL:
+		return in ? sigwait_read(&x) : GATE_NATIVE;
+	case FD_NAME:
+		return in ? GATE_NATIVE : name_write(&x);
+	default:
+		return number_refused(x.number);
+	}
+}
+
+static long single(struct task *t, struct arch_frame *f, bool in)
+{
+	struct iovec iov = {(void *)ARG2(f), ARG3(f)};
+	struct fd *e = fd_get((int)ARG1(f));
+
+	if (e && fd_kind_of(e, (int)ARG1(f)) == FD_SOCKET)
+		return sock_simple(t, f, in);
+	return vector(t, f, in, &iov, 1);
+}
+
+long io_read(struct task *t, struct arch_frame *f)
+{
+	return single(t, f, true);
+}
+
+long io_write(struct task *t, struct arch_frame *f)
+{
+	return single(t, f, false);
+}
+
+static long checked_vector(struct task *t, struct arch_frame *f, bool in)
+{
+	const struct iovec *iov = (void *)ARG2(f);
+
+	/* A bad array is the kernel's to refuse; so is one that wraps a page that cannot be read. */
+	if (ARG3(f) - 1 >= 1024 || !user_readable(iov, sizeof *iov) || !user_readable(iov + ARG3(f) - 1, sizeof *iov))
+		return GATE_NATIVE;
+	return vector(t, f, in, (void *)ARG2(f), (int)ARG3(f));
+}
+
+long io_readv(struct task *t, struct arch_frame *f)
+{
+	return checked_vector(t, f, true);
+}
+
+long io_writev(struct task *t, struct arch_frame *f)
+{
+	return checked_vector(t, f, false);
+}
+
+/* With offset -1 and no flags they are readv and writev. */
+long io_preadv2(struct task *t, struct arch_frame *f)
+{
+	return ARG4(f) == ~0ull && ARG6(f) == 0 ? checked_vector(t, f, true) : GATE_NATIVE;
+}
+
+long io_pwritev2(struct task *t, struct arch_frame *f)
+{
+	return ARG4(f) == ~0ull && ARG6(f) == 0 ? checked_vector(t, f, false) : GATE_NATIVE;
+}

@@ -1,0 +1,17 @@
+/* number.h -- calls that make, copy and close descriptor numbers, as far as they change what fd.c remembers */
+#ifndef PRELOAD_NUMBER_H
+#define PRELOAD_NUMBER_H
+
+#include "fd.h"
+
+gate_handler number_close, number_dup, number_dup2, number_dup3, number_close_range, number_fcntl, number_ioctl, number_pipe,
+	number_eventfd, number_timerfd, number_make, number_known, number_fstatat, number_getdents;
+
+/* number_again -- a call has made a descriptor, or could not. True: it met EMFILE, ours have moved above the program's soft
+ * limit, make it again. Where it got a number behind ours, *result becomes the one it would have got without us. */
+bool number_again(long *result);
+
+/* number_refused -- the result for a descriptor that no handler takes: ours look closed. */
+long number_refused(int number);
+
+#endif

@@ -1,0 +1,524 @@
+/* signal.c -- signals of the program: who blocks what, who gets which, and the calls about them */
+#include <ucontext.h>
+#include "signal.h"
+#include "inject.h"
+#include "log.h"
+
+#define SIGNALS	  64
+#define INTERNAL  (3ull << 31)		/* SIGCANCEL and SIGSETXID: only libc itself ever blocks these, for a moment */
+#define SETXID	  33
+#define MASK_PATIENCE 1000
+
+static struct uapi_sigaction actions[SIGNALS + 1];	/* under lock; read without it by index */
+static struct lock lock;		/* also of the counts */
+static uint32_t blockers[SIGNALS];	/* how many tasks block a signal, libc's moments left out */
+static uint32_t tasks;
+static uint64_t process_pending;	/* atomic */
+static siginfo_t process_info[SIGNALS + 1];
+
+static bool caught(int sig)
+{
+	void *h = (void *)actions[sig].handler;
+
+	return h != (void *)SIG_DFL && h != (void *)SIG_IGN;
+}
+
+void signal_action(int sig, struct uapi_sigaction *to)
+{
+	*to = actions[sig];
+}
+
+/* Make another hub's carrier take on the mask, and wait for it a little: a signal that it still took would not be pending. */
+static void spread_mask(struct hub *h, uint64_t mask)
+{
+	struct carrier *c = load_acquire(&h->carrier);
+
+	hub_interrupt(h);
+	inject_kick_carrier(c);
+	for (int n = 0; n < MASK_PATIENCE && load_relaxed(&c->mask) != mask; n++)
+		SYS(__NR_sched_yield);
+}
+
+/* This carrier takes it on at once. Others must where it blocks more, or a blocked signal would act through them. */
+static void set_real_mask(struct task *t, uint64_t mask)
+{
+	bool more = mask & ~load_relaxed(&carrier_mask);
+
+	store_relaxed(&carrier_mask, mask);
+	t->carrier->mask = mask;
+	sys_sigmask(SIG_SETMASK, &mask, NULL);
+	for (uint32_t i = 0; more && i < load_relaxed(&hubs_running); i++)
+		if (&hubs[i] != sched_hub(t))
+			spread_mask(&hubs[i], mask);
+}
+
+/* Under the lock: count the change of one task's mask. */
+static void count(struct task *t, uint64_t mask)
+{
+	uint64_t changed = t->sigcounted ^ mask;
+
+	t->sigcounted = mask;
+	for (; changed; changed &= changed - 1) {
+		int i = __builtin_ctzll(changed);
+
+		blockers[i] += mask >> i & 1 ? 1u : ~0u;
+	}
+}
+
+static uint64_t blocked_by_all(void)
+{
+	uint64_t all = 0;
+
+	for (int i = 0; i < SIGNALS; i++)
+		all |= (uint64_t)(blockers[i] && blockers[i] >= tasks) << i;
+	return all;
+}
+
+/* The task's mask has changed: what it lets through must get through to it, what nobody lets through stays in the kernel. */
+static void mask_changed(struct task *t)
+{
+	uint64_t mask = t->sigmask;
+
+	if (load_relaxed(&t->sigpending) & ~mask)
+		store_relaxed(&t->attention, 1);
+	if (load_relaxed(&process_pending) & ~mask)
+		store_relaxed(&hub_signals, 1);
+	if ((mask & INTERNAL) || mask == t->sigcounted)
+		return;
+	lock_take(&lock);
+	count(t, mask);
+	uint64_t all = blocked_by_all();
+
+	if (all != load_relaxed(&carrier_mask))
+		set_real_mask(t, all);
+	lock_drop(&lock);
+}
+
+void signal_task_started(struct task *t, const struct task *parent)
+{
+	t->sigmask = parent->sigmask;
+	lock_take(&lock);
+	tasks++;
+	count(t, parent->sigcounted);
+	lock_drop(&lock);
+}
+
+void signal_task_ended(struct task *t)
+{
+	lock_take(&lock);
+	tasks--;
+	count(t, 0);
+	lock_drop(&lock);
+	if (t->siginfo) {	/* it was the process's, and this task will not take it any more */
+		__atomic_fetch_or(&process_pending, signal_bit((int)(t->siginfo - process_info)), __ATOMIC_SEQ_CST);
+		store_seq(&hub_signals, 1);
+	}
+}
+
+/* Note a signal for one task, and see that it looks. */
+static void note(struct hub *me, struct task *t, int sig)
+{
+	__atomic_fetch_or(&t->sigpending, signal_bit(sig), __ATOMIC_SEQ_CST);
+	if (t->sigmask & signal_bit(sig) && !(t->sigwait & signal_bit(sig)))
+		return;
+	store_seq(&t->attention, 1);
+	if (!ready_wake(me, t, WAKE_SIGNAL) && load_relaxed(&t->on_cpu) && (!me || me->carrier->current != t))
+		inject_kick(t);
+}
+
+void signal_send(struct hub *me, struct task *t, int sig)
+{
+	if (!caught(sig) && (void *)actions[sig].handler == (void *)SIG_IGN && !(t->sigmask & signal_bit(sig)))
+		return;
+	if (!caught(sig) && !(t->sigmask & signal_bit(sig))) {
+		SYS(__NR_tgkill, sys_getpid(), sys_gettid(), sig);	/* the default action is the kernel's */
+		return;
+	}
+	note(me, t, sig);
+}
+
+static bool lets_through(struct task *t, void *sig)
+{
+	uint64_t bit = signal_bit((int)(intptr_t)sig);
+
+	return !(t->sigmask & bit) || t->sigwait & bit;
+}
+
+void signal_hand_out(struct hub *me)
+{
+	store_seq(&hub_signals, 0);
+	lock_take(&task_lock);
+	for (uint64_t left = load_seq(&process_pending); left; left &= left - 1) {
+		int sig = __builtin_ctzll(left) + 1;
+		struct task *t = task_each(lets_through, (void *)(intptr_t)sig);
+
+		if (!t)
+			continue;	/* it stays pending until somebody unblocks it */
+		__atomic_fetch_and(&process_pending, ~signal_bit(sig), __ATOMIC_SEQ_CST);
+		t->siginfo = &process_info[sig];
+		note(me, t, sig);
+	}
+	lock_drop(&task_lock);
+}
+
+/* The kernel's handler for every signal that the program catches; on the carrier's signal stack. */
+void signal_catch(int sig, siginfo_t *info, void *context)
+{
+	struct carrier *c = carrier_here();
+	struct task *t = c ? c->current : NULL;
+	bool fault = info->si_code > 0 && (sig == SIGSEGV || sig == SIGBUS || sig == SIGFPE || sig == SIGILL || sig == SIGTRAP);
+
+	if (fault && t && inject_allowed(c, context)) {
+		inject(t, context, sig, info);
+		return;
+	}
+	if (fault) {	/* ours, or of no task: die of it as the kernel would have it */
+		struct uapi_sigaction dfl = {0};
+
+		sys_sigaction(sig, &dfl, NULL);
+		return;
+	}
+	process_info[sig] = *info;
+	if (t && !(t->sigmask & signal_bit(sig)) && t->tid == (uint32_t)sys_getpid() && inject_allowed(c, context)) {
+		inject(t, context, sig, info);
+		return;
+	}
+	__atomic_fetch_or(&process_pending, signal_bit(sig), __ATOMIC_SEQ_CST);
+	store_seq(&hub_signals, 1);
+	hub_interrupt(c && c->hub ? c->hub : &hubs[0]);	/* it may be on its way to sleep, past its look */
+	if (c)
+		inject_restart(c, context);
+}
+
+void signal_information(struct task *t, int sig, siginfo_t *info)
+{
+	memset(info, 0, sizeof *info);
+	if (t->siginfo == &process_info[sig]) {
+		*info = process_info[sig];
+		t->siginfo = NULL;
+		return;
+	}
+	info->si_signo = sig;
+	info->si_code = SI_TKILL;
+	info->si_pid = (int)sys_getpid();
+	info->si_uid = (unsigned)SYS(__NR_getuid);
+}
+
+struct call {
+	struct uapi_sigaction act;
+	siginfo_t info;
+	ucontext_t context;
+};
+
+static void enter_handler(void *arg)
+{
+	struct call *call = arg;
+
+	call->act.handler(call->info.si_signo, &call->info, &call->context);
+}
+
+/* Run one handler as a call, on the way out of the gate. It may never come back. */
+static void run(struct task *t, struct arch_frame *f, int sig, struct uapi_sigaction act)
+{
+	struct call call = {.act = act};
+	struct arch_vector vector;
+	uint64_t old = t->sigrestore ? t->sigsaved : t->sigmask;
+
+	signal_information(t, sig, &call.info);
+	inject_describe(&call.context, f);
+	memcpy(&call.context.uc_sigmask, &old, sizeof old);
+	t->sigrestore = false;
+	t->sigmask |= act.mask | (act.flags & SA_NODEFER ? 0 : signal_bit(sig));
+	mask_changed(t);
+	STAT_ADD(sched_hub(t), signals, 1);
+	t->frame = NULL;
+	arch_vector_save(&vector);	/* a handler starts with clean floating point, and what it does to it is undone */
+	arch_vector_reset();
+	sched_native_begin(t);
+	if (act.flags & SA_ONSTACK && t->sigalt_size && arch_stack_pointer() - t->sigalt_sp >= t->sigalt_size)
+		arch_call_on((void *)(t->sigalt_sp + t->sigalt_size), enter_handler, &call);
+	else
+		enter_handler(&call);
+	sched_native_end(t);
+	arch_vector_load(&vector);
+	t->frame = f;
+	memcpy(&t->sigmask, &call.context.uc_sigmask, sizeof t->sigmask);
+	mask_changed(t);
+}
+
+/* The next signal that is due for the task, taken out of its pending set; 0: none. */
+int signal_next(struct task *t, struct uapi_sigaction *act)
+{
+	uint64_t due;
+
+	store_seq(&t->attention, 0);
+	while ((due = load_seq(&t->sigpending) & ~t->sigmask)) {
+		int sig = __builtin_ctzll(due) + 1;
+
+		__atomic_fetch_and(&t->sigpending, ~signal_bit(sig), __ATOMIC_SEQ_CST);
+		*act = actions[sig];
+		if (caught(sig)) {
+			if (act->flags & SA_RESETHAND) {
+				actions[sig].handler = (void *)SIG_DFL;
+				sys_sigaction(sig, &actions[sig], NULL);
+			}
+			store_seq(&t->attention, 1);	/* look again afterwards */
+			return sig;
+		}
+		if ((void *)act->handler == (void *)SIG_DFL)
+			SYS(__NR_tgkill, sys_getpid(), sys_gettid(), sig);
+	}
+	return 0;
+}
+
+bool signal_deliver(struct task *t, struct arch_frame *f, long *result)
+{
+	struct uapi_sigaction act;
+	int sig;
+
+	if (hub_signals_due())
+		signal_hand_out(sched_hub(t));
+	while ((sig = signal_next(t, &act))) {
+		if (!(act.flags & SA_RESTART) && *result == -ERESTARTSYS)
+			*result = -EINTR;
+		run(t, f, sig, act);
+	}
+	if (t->sigrestore) {
+		t->sigrestore = false;
+		t->sigmask = t->sigsaved;
+		mask_changed(t);
+	}
+	return *result == -ERESTARTSYS;
+}
+
+long signal_mask_enter(struct task *t, const uint64_t *mask, size_t size)
+{
+	if (!mask)
+		return 0;
+	if (size != UAPI_SIGSET_SIZE)
+		return -EINVAL;
+	if (!user_readable(mask, sizeof *mask))
+		return -EFAULT;
+	t->sigsaved = t->sigmask;
+	t->sigrestore = true;
+	t->sigmask = *mask & ~(signal_bit(SIGKILL) | signal_bit(SIGSTOP));
+	mask_changed(t);
+	return 0;
+}
+
+void signal_mask_leave(struct task *t, long result)
+{
+	/* With a signal due its handler runs first, under the mask of the call: signal_deliver restores. */
+	if (!t->sigrestore || (result == -EINTR && signal_due(t)))
+		return;
+	t->sigrestore = false;
+	t->sigmask = t->sigsaved;
+	mask_changed(t);
+}
+
+void signal_expose(struct task *t)
+{
+	sys_sigmask(SIG_SETMASK, &t->sigmask, NULL);
+}
+
+void signal_cover(void)
+{
+	uint64_t mask = load_relaxed(&carrier_mask);
+
+	sys_sigmask(SIG_SETMASK, &mask, NULL);
+}
+
+void signal_fork(struct task *t)
+{
+	lock.held = 0;
+	process_pending = 0;
+	hub_signals = 0;
+	t->sigpending = 0;
+	t->attention = 0;
+	memset(blockers, 0, sizeof blockers);
+	tasks = 1;
+	t->sigcounted = 0;
+	count(t, t->sigmask & ~INTERNAL);
+	set_real_mask(t, blocked_by_all());
+}
+
+/* What the kernel is told of a disposition. */
+static void install(int sig)
+{
+	struct uapi_sigaction real = actions[sig];
+
+	if (sig == INJECT_SIGNAL) {	/* its handler is ours and knows whose each one is */
+		inject_init();
+		return;
+	}
+	if (caught(sig)) {
+		real.handler = signal_catch;
+		real.flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART | SA_NODEFER | UAPI_SA_RESTORER |
+			     (actions[sig].flags & (SA_NOCLDSTOP | SA_NOCLDWAIT));
+		real.restorer = inject_kernel_restorer;
+		real.mask = ~0ull;	/* one frame at a time on the carrier's signal stack */
+	}
+	sys_sigaction(sig, &real, NULL);
+}
+
+void signal_init(struct task *t)
+{
+	for (int sig = 1; sig <= SIGNALS; sig++) {
+		sys_sigaction(sig, NULL, &actions[sig]);
+		if (caught(sig))
+			install(sig);
+	}
+	sys_sigmask(SIG_SETMASK, NULL, &t->sigmask);
+	carrier_mask = t->sigmask;
+	tasks = 1;
+	count(t, t->sigmask);
+	inject_init();
+}
+
+long signal_rt_sigaction(struct task *t, struct arch_frame *f)
+{
+	int sig = (int)ARG1(f);
+	const struct uapi_sigaction *act = (void *)ARG2(f);
+	struct uapi_sigaction *old = (void *)ARG3(f), was, next;
+
+	if (ARG4(f) != UAPI_SIGSET_SIZE || sig < 1 || sig > SIGNALS || (act && (sig == SIGKILL || sig == SIGSTOP)))
+		return -EINVAL;
+	if (act && (!user_readable(act, 16) || !user_readable((char *)act + 16, 16)))
+		return -EFAULT;
+	if (act)
+		next = *act;
+	lock_take(&lock);
+	was = actions[sig];
+	if (act) {
+		next.mask &= ~(signal_bit(SIGKILL) | signal_bit(SIGSTOP));
+		actions[sig] = next;
+		install(sig);
+	}
+	lock_drop(&lock);
+	if (old)
+		*old = was;
+	return 0;
+}
+
+long signal_rt_sigprocmask(struct task *t, struct arch_frame *f)
+{
+	const uint64_t *set = (void *)ARG2(f);
+	uint64_t *old = (void *)ARG3(f), was = t->sigmask, bits;
+
+	if (ARG4(f) != UAPI_SIGSET_SIZE)
+		return -EINVAL;
+	if (set) {
+		bits = *set & ~(signal_bit(SIGKILL) | signal_bit(SIGSTOP));
+		if (ARG1(f) == SIG_BLOCK)
+			t->sigmask |= bits;
+		else if (ARG1(f) == SIG_UNBLOCK)
+			t->sigmask &= ~bits;
+		else if (ARG1(f) == SIG_SETMASK)
+			t->sigmask = bits;
+		else
+			return -EINVAL;
+		mask_changed(t);
+	}
+	if (old)
+		*old = was;
+	return 0;
+}
+
+long signal_sigaltstack(struct task *t, struct arch_frame *f)
+{
+	const stack_t *ss = (void *)ARG1(f);
+	stack_t *old = (void *)ARG2(f), was;
+	bool on = arch_frame_sp(f) - t->sigalt_sp < t->sigalt_size;
+
+	was = (stack_t){.ss_sp = (void *)t->sigalt_sp, .ss_size = t->sigalt_size,
+			.ss_flags = t->sigalt_size ? (on ? SS_ONSTACK : 0) : SS_DISABLE};
+	if (ss) {
+		if (!user_readable(ss, 16))
+			return -EFAULT;
+		if (on)
+			return -EPERM;
+		if (ss->ss_flags & ~(SS_DISABLE | SS_ONSTACK | (int)(1u << 31)))
+			return -EINVAL;
+		if (!(ss->ss_flags & SS_DISABLE) && ss->ss_size < 2048)
+			return -ENOMEM;
+		t->sigalt_sp = ss->ss_flags & SS_DISABLE ? 0 : (uintptr_t)ss->ss_sp;
+		t->sigalt_size = ss->ss_flags & SS_DISABLE ? 0 : ss->ss_size;
+	}
+	if (old)
+		*old = was;
+	return 0;
+}
+
+long signal_rt_sigpending(struct task *t, struct arch_frame *f)
+{
+	uint64_t *to = (void *)ARG1(f);
+	long r = SYS(__NR_rt_sigpending, to, ARG2(f));
+
+	if (r == 0)
+		*to = (*to | load_relaxed(&t->sigpending) | load_relaxed(&process_pending)) & t->sigmask;
+	return r;
+}
+
+static long wait_signal(struct task *t)
+{
+	sched_arm(t, PARK_SIGNAL);
+	if (signal_due(t) && load_relaxed(&t->sigpending) & ~t->sigmask)
+		sched_disarm(t);
+	else
+		sched_park(t, FOREVER);
+	return -EINTR;
+}
+
+long signal_rt_sigsuspend(struct task *t, struct arch_frame *f)
+{
+	long r = ARG1(f) ? signal_mask_enter(t, (void *)ARG1(f), ARG2(f)) : -EFAULT;
+
+	if (r < 0)
+		return r;
+	do
+		r = wait_signal(t);
+	while (!(load_relaxed(&t->sigpending) & ~t->sigmask));
+	signal_mask_leave(t, r);
+	return r;
+}
+
+long signal_pause(struct task *t, struct arch_frame *f)
+{
+	long r;
+
+	do
+		r = wait_signal(t);
+	while (!(load_relaxed(&t->sigpending) & ~t->sigmask));
+	return r;
+}
+
+static long send_to(struct task *me, uint32_t tid, int sig)
+{
+	long r = 0;
+
+	if (sig < 0 || sig > SIGNALS || (int)tid <= 0)
+		return -EINVAL;
+	lock_take(&task_lock);
+	struct task *t = task_by_tid(tid);
+
+	if (!t)
+		r = tid >= TASK_TID_FIRST ? -ESRCH : GATE_NATIVE;
+	else if (sig == SETXID)
+		r = -ESRCH;	/* all tasks of a carrier share its credentials */
+	else if (sig)
+		signal_send(sched_hub(me), t, sig);
+	lock_drop(&task_lock);
+	return r;
+}
+
+long signal_tgkill(struct task *t, struct arch_frame *f)
+{
+	if (ARG1(f) != (uint64_t)sys_getpid())
+		return GATE_NATIVE;
+	return send_to(t, (uint32_t)ARG2(f), (int)ARG3(f));
+}
+
+long signal_tkill(struct task *t, struct arch_frame *f)
+{
+	return send_to(t, (uint32_t)ARG1(f), (int)ARG2(f));
+}

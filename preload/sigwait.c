@@ -1,0 +1,131 @@
+/* sigwait.c -- waiting for signals without handlers: sigtimedwait and signalfd
+ *
+ * What was sent to the process and is blocked by all tasks is pending in the kernel, and a signalfd sees it come. What was sent
+ * to one task is pending in the task: it is looked for first, and ends the park (task.sigwait).
+ */
+#include <fcntl.h>
+#include <sys/signalfd.h>
+#include "sigwait.h"
+#include "clock.h"
+#include "inject.h"
+#include "number.h"
+#include "signal.h"
+
+/* Take a signal of the set that was sent to this task; 0: none. */
+static int take_own(struct task *t, uint64_t set, siginfo_t *info)
+{
+	uint64_t mine = load_seq(&t->sigpending) & set;
+	int sig;
+
+	if (!mine)
+		return 0;
+	sig = __builtin_ctzll(mine) + 1;
+	__atomic_fetch_and(&t->sigpending, ~signal_bit(sig), __ATOMIC_SEQ_CST);
+	signal_information(t, sig, info);
+	return sig;
+}
+
+static long wait_for(struct task *t, uint64_t set, siginfo_t *info, int64_t deadline)
+{
+	struct __kernel_timespec zero = {0, 0};
+	long fd = SYS(__NR_signalfd4, -1, &set, UAPI_SIGSET_SIZE, O_NONBLOCK | O_CLOEXEC), r;
+	int number = fd < 0 ? -1 : sys_dup_high((int)fd);
+	struct fd *e = fd_get(number);
+
+	for (;;) {
+		uint32_t seen = e ? fd_edges(e) : 0;
+
+		r = take_own(t, set, info);
+		if (!r)
+			r = SYS(__NR_rt_sigtimedwait, &set, info, &zero, UAPI_SIGSET_SIZE);
+		if (r != -EAGAIN || deadline == 0)
+			break;
+		r = fd_wait(t, &number, EPOLLIN, deadline, seen);
+		if (r == -ETIMEDOUT) {
+			deadline = 0;
+		} else if (r == -ERESTARTSYS && !(load_seq(&t->sigpending) & set)) {
+			r = -EINTR;
+			break;
+		}
+	}
+	if (number >= 0) {
+		fd_closing(number);
+		sys_close(number);
+	}
+	return r;
+}
+
+long sigwait_rt_sigtimedwait(struct task *t, struct arch_frame *f)
+{
+	const struct __kernel_timespec *ts = (void *)ARG3(f);
+	const uint64_t *set = (void *)ARG1(f);
+	siginfo_t info;
+	int64_t deadline;
+
+	if (ARG4(f) != UAPI_SIGSET_SIZE)
+		return -EINVAL;
+	if (!user_readable(set, 8))
+		return -EFAULT;
+	deadline = ts && user_readable(ts, 16) && !ts->tv_sec && !ts->tv_nsec ? 0 : user_deadline(ts);
+	if (deadline < 0)
+		return deadline;
+	t->sigwait = *set & ~(signal_bit(SIGKILL) | signal_bit(SIGSTOP));
+	long r = wait_for(t, t->sigwait, &info, deadline);
+
+	t->sigwait = 0;
+	if (r > 0 && ARG2(f))
+		*(siginfo_t *)ARG2(f) = info;
+	return r;
+}
+
+long sigwait_signalfd(struct task *t, struct arch_frame *f)
+{
+	const uint64_t *set = (void *)ARG2(f);
+	uint64_t flags = f->nr == __NR_signalfd ? 0 : ARG4(f);
+	long r;
+
+	if (!user_readable(set, 8))
+		return GATE_NATIVE;
+	do
+		r = arch_syscall((long)f->nr, (long)ARG1(f), (long)ARG2(f), (long)ARG3(f), (long)ARG4(f), 0, 0);
+	while (number_again(&r));
+	if (r < 0)
+		return r;
+	if ((int)ARG1(f) < 0)
+		fd_new((int)r, FD_SIGNAL, FD_OWN | (flags & O_NONBLOCK ? FD_NONBLOCK : 0));
+	if (fd_get((int)r))
+		fd_get((int)r)->send_ns = (int64_t)*set;	/* nothing is ever sent there: the field holds its set */
+	return r;
+}
+
+static long once(struct transfer *x, size_t done)
+{
+	struct signalfd_siginfo out = {0};
+	siginfo_t info;
+	int sig = take_own(x->task, x->task->sigwait, &info);
+
+	if (!sig)
+		return SYS(__NR_preadv2, x->number, x->iov, x->iov_count, -1, -1, RWF_NOWAIT);
+	out.ssi_signo = (uint32_t)sig;
+	out.ssi_code = info.si_code;
+	out.ssi_pid = (uint32_t)info.si_pid;
+	out.ssi_uid = info.si_uid;
+	memcpy(x->iov[0].iov_base, &out, sizeof out);
+	return sizeof out;
+}
+
+long sigwait_read(struct transfer *x)
+{
+	struct task *t = x->task;
+	long r;
+
+	if (x->iov[0].iov_len < sizeof(struct signalfd_siginfo))
+		return GATE_NATIVE;
+	x->once = once;
+	t->sigwait = (uint64_t)x->fd->send_ns;
+	do
+		r = transfer_run(x);
+	while (r == -ERESTARTSYS && load_seq(&t->sigpending) & t->sigwait);
+	t->sigwait = 0;
+	return r;
+}

@@ -1,0 +1,156 @@
+/* slot.c -- slots: the code that a site jumps to */
+#include "insn.h"
+#include "slot.h"
+
+#define SLOTS_MAX 8192 /* as many as we keep account of */
+
+static struct {
+	char *start, *end, *gate;
+} area = {weft_slots, weft_slots_end, gate_entry};
+
+static uint64_t used[SLOTS_MAX / 64]; /* a bit a slot */
+
+struct code {
+	uint8_t *p;
+	uintptr_t at; /* where it is going to stand */
+	int error;
+};
+
+int slot_get(void)
+{
+	size_t count = (size_t)(area.end - area.start) / ARCH_SLOT_SIZE;
+
+	for (size_t i = 0; i < SLOTS_MAX / 64 && i * 64 < count; i++) {
+		if (used[i] == UINT64_MAX)
+			continue;
+		size_t slot = i * 64 + (unsigned)__builtin_ctzll(~used[i]);
+
+		if (slot >= count)
+			return -ENOSPC;
+		used[i] |= 1ull << (slot % 64);
+		return (int)slot;
+	}
+	return -ENOSPC;
+}
+
+void slot_put(int slot)
+{
+	INVARIANT(used[slot / 64] >> (slot % 64) & 1);
+	used[slot / 64] &= ~(1ull << (slot % 64));
+}
+
+uintptr_t slot_address(int slot)
+{
+	return (uintptr_t)area.start + (size_t)slot * ARCH_SLOT_SIZE;
+}
+
+bool slot_reaches(uintptr_t low, uintptr_t high)
+{
+	uintptr_t first = (uintptr_t)area.start, last = (uintptr_t)area.end;
+
+	return (high > last ? high : last) - (low < first ? low : first) < INT32_MAX;
+}
+
+/* Always inline: n is a constant then, and nothing is called. */
+static inline __attribute__((always_inline)) void put(struct code *c, const void *bytes, size_t n)
+{
+	__builtin_memcpy(c->p, bytes, n);
+	c->p += n;
+	c->at += n;
+}
+
+/* One of the instructions that end in a 32-bit displacement from their end. */
+static void put_relative(struct code *c, uint8_t opcode, uintptr_t target)
+{
+	intptr_t distance = (intptr_t)(target - (c->at + 5));
+	int32_t displacement = (int32_t)distance;
+
+	if (distance != displacement)
+		c->error = -ERANGE;
+	put(c, &opcode, 1);
+	put(c, &displacement, 4);
+}
+
+static void put_jump(struct code *c, uintptr_t target)
+{
+	static const uint8_t indirect[] = {0xff, 0x25, 0, 0, 0, 0}; /* jmp *0(%rip) */
+
+	if (slot_reaches(target, target)) {
+		put_relative(c, 0xe9, target);
+		return;
+	}
+	put(c, indirect, sizeof indirect);
+	put(c, &target, sizeof target);
+}
+
+/* Repeats the instructions of [from, end). Returns true when the last one was a jump. */
+static bool put_moved(struct code *c, uintptr_t from, uintptr_t end)
+{
+	struct insn in = {0};
+
+	for (; from < end; from += in.length) {
+		uint8_t *p = c->p;
+		uintptr_t at = c->at;
+
+		if (insn_decode(from, INSN_ROOM, &in)) {
+			c->error = -ERANGE;
+			return false;
+		}
+		if (in.flags & INSN_JUMP) {
+			put_jump(c, in.target);
+			return true;
+		}
+		for (int i = 0; i < in.length; i++)
+			put(c, (const uint8_t *)from + i, 1);
+		if (!(in.flags & INSN_RIP))
+			continue;
+		intptr_t distance = (intptr_t)(in.target - (at + in.length));
+		int32_t displacement = (int32_t)distance;
+
+		if (distance != displacement)
+			c->error = -ERANGE;
+		__builtin_memcpy(p + in.disp, &displacement, sizeof displacement);
+	}
+	return false;
+}
+
+static void put_decision(struct code *c)
+{
+	static const uint8_t skip_red_zone[] = {0x48, 0x8d, 0x64, 0x24, 0x80};
+	static const uint8_t unskip[] = {0x48, 0x8d, 0xa4, 0x24, 0x80, 0, 0, 0};
+	static const uint8_t jrcxz[] = {0xe3, 0}; /* its distance comes later */
+
+	put(c, skip_red_zone, sizeof skip_red_zone);
+	put_relative(c, 0xe8, (uintptr_t)area.gate);
+	put(c, unskip, sizeof unskip);
+	put(c, jrcxz, sizeof jrcxz);
+}
+
+int slot_build(int slot, const struct site *s, uint8_t code[ARCH_SLOT_SIZE])
+{
+	uintptr_t resume = s->syscall + 2, end = s->start + s->length;
+	bool gone = s->form != SITE_BEFORE;
+	uint32_t prefix = (uint32_t)(s->syscall - s->start);
+	uint32_t flags =
+		(s->vector ? SLOT_VECTOR : 0) | (gone ? SLOT_GONE : 0) | prefix << SLOT_PREFIX;
+	struct code c = {.p = code, .at = slot_address(slot)};
+
+	for (size_t i = 0; i < ARCH_SLOT_SIZE; i += 8)
+		__builtin_memset(code + i, 0xcc, 8);
+	put_moved(&c, s->start, s->syscall);
+	put_decision(&c);
+	uint8_t *ours = c.p;
+
+	if (!gone || !put_moved(&c, resume, end))
+		put_jump(&c, gone ? end : resume);
+	ours[-1] = (uint8_t)(c.p - ours);
+	if (gone)
+		put(&c, "\x0f\x05", 2);
+	if (!gone || !put_moved(&c, resume, end))
+		put_jump(&c, gone ? end : s->syscall);
+	INVARIANT(c.p <= code + ARCH_SLOT_RESUME);
+	__builtin_memcpy(code + ARCH_SLOT_RESUME, &resume, 8);
+	__builtin_memcpy(code + ARCH_SLOT_FLAGS, &flags, 4);
+	__builtin_memcpy(code + SLOT_NR, &s->nr, 4);
+	return c.error;
+}

@@ -1,0 +1,380 @@
+/* thread.c -- what the kernel does for threads, done for tasks
+ *
+ * clone with the flags of pthread_create makes a task that goes on behind the `syscall' with rax = 0, on the stack and thread
+ * pointer that libc has built. Other threads (raw clone with other flags) stay kernel threads: foreign ones.
+ *
+ * The end of a task runs on the stack of the carrier's loop: robust list, clear-child-tid, wake. The store of that zero is the
+ * last access to the dying stack and thread control block: libc gives both away as soon as it sees it.
+ */
+#include <linux/sched.h>
+#include <sys/prctl.h>
+#include "thread.h"
+#include "conf.h"
+#include "futex.h"
+#include "log.h"
+#include "mem.h"
+#include "monitor.h"
+#include "process.h"
+#include "shared.h"
+#include "signal.h"
+#include "stack.h"
+
+#define PTHREAD_FLAGS (CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SYSVSEM | CLONE_SIGHAND | CLONE_THREAD | CLONE_SETTLS | \
+		       CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID)
+#define ROBUST_MOST   2048
+
+struct birth {
+	uint64_t flags;
+	uintptr_t stack_lo, stack_top, tls;
+	int *parent_tid, *child_tid;
+};
+
+static long make_task(struct task *parent, struct arch_frame *f, const struct birth *b)
+{
+	struct task *t = task_new(0);
+
+	if (!t)
+		return -EAGAIN;
+	t->fs = b->tls;
+	t->stack_lo = b->stack_lo;
+	t->stack_size = b->stack_top - b->stack_lo;
+	t->clear_tid = b->child_tid;
+	t->hub = sched_hub(parent);
+	t->policy = parent->policy;
+	memcpy(t->name, parent->name, sizeof t->name);
+	signal_task_started(t, parent);
+	if (parent->affinity && (t->affinity = mem_get(TASK_AFFINITY)))
+		memcpy(t->affinity, parent->affinity, TASK_AFFINITY);
+	arch_tcb_set_task(b->tls, t);
+	*b->parent_tid = (int)t->tid;
+	t->sp = arch_prepare_clone((void *)b->stack_top, f);
+	STAT_ADD(t->hub, tasks_created, 1);
+	monitor_start();
+	sched_grow(parent);
+	long tid = t->tid;
+
+	ready_put(sched_hub(parent), t);
+	return tid;
+}
+
+static long clone_any(struct task *t, struct arch_frame *f, const struct birth *b)
+{
+	uint64_t flags = b->flags & ~0xffull & ~(uint64_t)CLONE_DETACHED;
+
+	if (flags == PTHREAD_FLAGS && b->stack_top)
+		return make_task(t, f, b);
+	if (flags & CLONE_THREAD)
+		return GATE_NATIVE;
+	if (flags & CLONE_VM) {
+		t->sharers |= !(flags & CLONE_VFORK);
+		return process_vfork(t, f);
+	}
+	return b->stack_top ? GATE_NATIVE : process_fork(t, f);
+}
+
+long thread_clone(struct task *t, struct arch_frame *f)
+{
+	struct birth b = {
+		.flags = ARG1(f), .stack_lo = ARG2(f) - 65536, .stack_top = ARG2(f), .parent_tid = (int *)ARG3(f),
+		.child_tid = (int *)ARG4(f), .tls = ARG5(f),
+	};
+
+	return clone_any(t, f, &b);
+}
+
+long thread_clone3(struct task *t, struct arch_frame *f)
+{
+	const struct clone_args *a = (void *)ARG1(f);
+
+	if (ARG2(f) < CLONE_ARGS_SIZE_VER0 || !user_readable(a, 16))
+		return GATE_NATIVE;
+	struct birth b = {
+		.flags = a->flags, .stack_lo = a->stack, .stack_top = a->stack + a->stack_size,
+		.parent_tid = (int *)a->parent_tid, .child_tid = (int *)a->child_tid, .tls = a->tls,
+	};
+
+	return clone_any(t, f, &b);
+}
+
+/* What the kernel does to the robust mutexes that a thread held at its end. */
+static void robust_death(struct hub *h, struct task *t, uint32_t *word, bool pi)
+{
+	for (;;) {
+		uint32_t was = load_seq(word);
+
+		if ((was & FUTEX_TID_MASK) != t->tid)
+			return;
+		if (!cas(word, was, (was & FUTEX_WAITERS) | FUTEX_OWNER_DIED))
+			continue;
+		if (was & FUTEX_WAITERS) {
+			futex_wake(h, word, 1, ~0u);
+			sys_futex(word, FUTEX_WAKE, 1, NULL, NULL, 0);	/* a shared one may have waiters in the kernel */
+		}
+		return;
+	}
+}
+
+static void walk_robust_list(struct hub *h, struct task *t)
+{
+	struct robust_list_head *head = t->robust;
+
+	if (!head)
+		return;
+	uintptr_t pending = (uintptr_t)head->list_op_pending, entry = (uintptr_t)head->list.next;
+
+	for (int i = 0; i < ROBUST_MOST && (entry & ~1ul) != (uintptr_t)&head->list; i++) {
+		uintptr_t next = (uintptr_t)((struct robust_list *)(entry & ~1ul))->next;
+
+		if (entry != pending)
+			robust_death(h, t, (uint32_t *)((entry & ~1ul) + (uintptr_t)head->futex_offset), entry & 1);
+		entry = next;
+	}
+	if (pending)
+		robust_death(h, t, (uint32_t *)((pending & ~1ul) + (uintptr_t)head->futex_offset), pending & 1);
+}
+
+static void on_exit_task(struct hub *h, struct task *t)
+{
+	int *clear = t->clear_tid;
+
+	walk_robust_list(h, t);
+	signal_task_ended(t);
+	if (t->preempt)
+		sys_munmap(t->preempt, 16384);
+	STAT_ADD(h, tasks_ended, 1);
+	if (clear) {
+		store_release(clear, 0);
+		futex_wake(h, (uint32_t *)clear, 1, ~0u);
+	}
+	task_free(t);	/* last: while it is in the table a joiner knows the word for a join */
+}
+
+long thread_exit(struct task *t, struct arch_frame *f)
+{
+	if (load_relaxed(&task_count) == 1)
+		SYS(__NR_exit_group, ARG1(f));
+	sched_exit(t);
+}
+
+void thread_init(struct task *t)
+{
+	sched_on_exit = on_exit_task;
+	SYS(__NR_prctl, PR_GET_NAME, t->name);
+	SYS(__NR_prctl, PR_GET_TID_ADDRESS, &t->clear_tid);
+}
+
+long thread_gettid(struct task *t, struct arch_frame *f)
+{
+	return t->tid;
+}
+
+long thread_set_tid_address(struct task *t, struct arch_frame *f)
+{
+	t->clear_tid = (int *)ARG1(f);
+	return t->tid;
+}
+
+long thread_set_robust_list(struct task *t, struct arch_frame *f)
+{
+	if (ARG2(f) != sizeof(struct robust_list_head))
+		return -EINVAL;
+	t->robust = (void *)ARG1(f);
+	if (t->tid == (uint32_t)sys_getpid() && t->carrier->tid == (int)t->tid)	/* it dies with the process: the kernel walks it */
+		return SYS(__NR_set_robust_list, ARG1(f), ARG2(f));
+	return 0;
+}
+
+long thread_get_robust_list(struct task *t, struct arch_frame *f)
+{
+	if (ARG1(f) != 0 && ARG1(f) != t->tid)
+		return GATE_NATIVE;
+	*(void **)ARG2(f) = t->robust;
+	*(size_t *)ARG3(f) = sizeof(struct robust_list_head);
+	return 0;
+}
+
+/* A sequence that restarts belongs to a kernel thread; tasks move between these. libc and others go on without it. */
+long thread_rseq(struct task *t, struct arch_frame *f)
+{
+	return -ENOSYS;
+}
+
+long thread_sched_yield(struct task *t, struct arch_frame *f)
+{
+	sched_yield_task(t);
+	return 0;
+}
+
+static bool is_task(struct task *t, uint64_t tid)
+{
+	if ((int)tid < 0)
+		return false;
+	if (tid == 0 || tid == t->tid)
+		return true;
+	lock_take(&task_lock);
+	bool found = task_by_tid((uint32_t)tid) != NULL;
+
+	lock_drop(&task_lock);
+	return found;
+}
+
+long thread_priority(struct task *t, struct arch_frame *f)
+{
+	if (ARG1(f) != 0 /* PRIO_PROCESS */ || (uint32_t)ARG2(f) < TASK_TID_FIRST)
+		return GATE_NATIVE;
+	return is_task(t, ARG2(f)) ? arch_syscall((long)f->nr, 0, 0, (long)ARG3(f), 0, 0, 0) : -ESRCH;
+}
+
+/* Policies without priorities mean nothing to a hub: each task has its own. The others are the carrier's, asked of the kernel. */
+static long virtual_policy(struct task *who, struct arch_frame *f)
+{
+	const int *priority = (const int *)ARG3(f);
+
+	if (f->nr == __NR_sched_getscheduler && who->policy)
+		return who->policy;
+	if (f->nr != __NR_sched_setscheduler || !user_readable(priority, sizeof *priority) || *priority != 0)
+		return GATE_NATIVE;
+	if (ARG2(f) != SCHED_NORMAL && ARG2(f) != SCHED_BATCH && ARG2(f) != SCHED_IDLE)
+		return GATE_NATIVE;
+	who->policy = (uint8_t)ARG2(f);
+	return 0;
+}
+
+/* Scheduling calls that name a thread: the kernel is asked about the carrier. */
+long thread_sched_tid(struct task *t, struct arch_frame *f)
+{
+	if ((int)ARG1(f) < 0)
+		return GATE_NATIVE;
+	if (!is_task(t, ARG1(f)))
+		return (int)ARG1(f) >= (int)TASK_TID_FIRST ? -ESRCH : GATE_NATIVE;
+	lock_take(&task_lock);
+	struct task *who = ARG1(f) ? task_by_tid((uint32_t)ARG1(f)) : t;
+	long r = who ? virtual_policy(who, f) : -ESRCH;
+
+	lock_drop(&task_lock);
+	if (r != GATE_NATIVE)
+		return r;
+	return arch_syscall((long)f->nr, 0, (long)ARG2(f), (long)ARG3(f), (long)ARG4(f), 0, 0);
+}
+
+/* Does a set hold a CPU that our carriers may use? */
+static bool meets_carriers(const uint8_t *set, size_t n)
+{
+	uint64_t have[TASK_AFFINITY / 8] = {0}, want[TASK_AFFINITY / 8] = {0}, both = 0;
+
+	SYS(__NR_sched_getaffinity, 0, sizeof have, have);
+	memcpy(want, set, n < sizeof want ? n : sizeof want);
+	for (size_t i = 0; i < ARRAY_SIZE(have); i++)
+		both |= have[i] & want[i];
+	return both != 0;
+}
+
+/* A task's affinity is kept and reported; carriers stay where they are, but for the only task. */
+long thread_sched_setaffinity(struct task *t, struct arch_frame *f)
+{
+	struct task *who = t;
+	long r = 0;
+
+	if (!is_task(t, ARG1(f)))
+		return (int)ARG1(f) >= (int)TASK_TID_FIRST ? -ESRCH : GATE_NATIVE;
+	if (load_relaxed(&task_count) == 1)
+		return SYS(__NR_sched_setaffinity, 0, ARG2(f), ARG3(f));
+	if (!user_readable((void *)ARG3(f), ARG2(f) < 8 ? ARG2(f) : 8))
+		return -EFAULT;
+	if (!meets_carriers((void *)ARG3(f), ARG2(f)))
+		return -EINVAL;
+	lock_take(&task_lock);
+	if (ARG1(f))
+		who = task_by_tid((uint32_t)ARG1(f));
+	if (who && !who->affinity)
+		who->affinity = mem_get(TASK_AFFINITY);
+	if (who && who->affinity) {
+		memset(who->affinity, 0, TASK_AFFINITY);
+		memcpy(who->affinity, (void *)ARG3(f), ARG2(f) < TASK_AFFINITY ? ARG2(f) : TASK_AFFINITY);
+	} else {
+		r = who ? -ENOMEM : -ESRCH;
+	}
+	lock_drop(&task_lock);
+	return r;
+}
+
+long thread_sched_getaffinity(struct task *t, struct arch_frame *f)
+{
+	struct task *who = t;
+	long r;
+
+	if (!is_task(t, ARG1(f)))
+		return (int)ARG1(f) >= (int)TASK_TID_FIRST ? -ESRCH : GATE_NATIVE;
+	r = SYS(__NR_sched_getaffinity, 0, ARG2(f), ARG3(f));
+	lock_take(&task_lock);
+	if (ARG1(f))
+		who = task_by_tid((uint32_t)ARG1(f));
+	if (r > 0 && who && who->affinity)
+		for (long i = 0; i < r / 8 && i < TASK_AFFINITY / 8; i++)
+			((uint64_t *)ARG3(f))[i] &= who->affinity[i];
+	lock_drop(&task_lock);
+	return r;
+}
+
+long thread_prctl(struct task *t, struct arch_frame *f)
+{
+	if (ARG1(f) == PR_GET_NAME) {
+		if (!user_readable((void *)ARG2(f), sizeof t->name))
+			return -EFAULT;
+		memcpy((void *)ARG2(f), t->name, sizeof t->name);
+		return 0;
+	}
+	if (ARG1(f) != PR_SET_NAME)
+		return GATE_NATIVE;
+	const char *name = (const char *)ARG2(f);
+
+	if (!user_readable(name, 1))
+		return -EFAULT;
+	memset(t->name, 0, sizeof t->name);
+	for (int i = 0; i < 15 && name[i]; i++)
+		t->name[i] = name[i];
+	if (t->tid == (uint32_t)sys_getpid())
+		return GATE_NATIVE;	/* the process's name, as others see it */
+	return 0;
+}
+
+long thread_mmap(struct task *t, struct arch_frame *f)
+{
+	if (unlikely((ARG4(f) & MAP_TYPE) != MAP_PRIVATE)) {
+		long at = SYS(__NR_mmap, ARG1(f), ARG2(f), ARG3(f), ARG4(f), ARG5(f), ARG6(f));
+
+		if (at > 0 || at < -4095)
+			shared_add((uintptr_t)at, ARG2(f));
+		return at;
+	}
+	if (likely(!t->in_create) || !(ARG4(f) & MAP_STACK) || ARG1(f))
+		return GATE_NATIVE;
+	void *p = stack_get(ARG2(f));
+
+	return p ? (long)p : GATE_NATIVE;
+}
+
+long thread_munmap(struct task *t, struct arch_frame *f)
+{
+	if (!stack_owns((void *)ARG1(f)))
+		return GATE_NATIVE;
+	if (!stack_put((void *)ARG1(f), page_up(ARG2(f))))
+		sys_madvise((void *)ARG1(f), page_up(ARG2(f)), MADV_DONTNEED);
+	return 0;
+}
+
+/* libc opens the stack above its guard; slots are open from the start, but for one page. */
+long thread_mprotect(struct task *t, struct arch_frame *f)
+{
+	if (likely(!t->in_create) || !stack_owns((void *)ARG1(f)))
+		return GATE_NATIVE;
+	return ARG3(f) == PROT_NONE ? stack_guard((void *)ARG1(f), ARG2(f)) : stack_open((void *)ARG1(f), ARG2(f));
+}
+
+/* A thread that ends gives the pages of its own stack back; ours stay warm in the pool, within its bound. */
+long thread_madvise(struct task *t, struct arch_frame *f)
+{
+	if (ARG3(f) != MADV_DONTNEED || ARG1(f) - t->stack_lo >= t->stack_size || !stack_owns((void *)ARG1(f)))
+		return GATE_NATIVE;
+	return 0;
+}

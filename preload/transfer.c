@@ -1,0 +1,98 @@
+/* transfer.c -- moving bytes through one descriptor: try without blocking, park, try again */
+#include "transfer.h"
+#include "clock.h"
+
+bool transfer_start(struct transfer *x, struct task *t, struct arch_frame *f, bool in)
+{
+	struct fd *e = fd_get((int)ARG1(f));
+
+	if (!e)
+		return false;
+	*x = (struct transfer){
+		.number = (int)ARG1(f), .original = (int)ARG1(f), .in = in, .fd = e, .task = t, .frame = f,
+	};
+	return true;
+}
+
+/* May the trial be left out? Only where nothing but the peer's next bytes can change the answer, and those make an edge. */
+static bool drained(struct transfer *x)
+{
+	struct fd *e = x->fd;
+
+	if (!x->in || (e->flags & (FD_DRAINED | FD_HANGUP | FD_TCP | FD_OWN)) != (FD_DRAINED | FD_TCP | FD_OWN))
+		return false;
+	__atomic_fetch_and(&e->flags, (uint8_t)~FD_DRAINED, __ATOMIC_RELAXED);
+	x->seen = e->drained_at;
+	return e->hub && !x->nonblocking && !(e->flags & FD_NONBLOCK);
+}
+
+static long wait(struct transfer *x, int64_t *deadline)
+{
+	if (x->nonblocking || fd_nonblocking(x->fd, x->number))
+		return -EAGAIN;
+	int64_t limit = x->in ? x->fd->receive_ns : x->fd->send_ns;
+
+	if (!*deadline)
+		*deadline = limit ? clock_deadline(limit) : FOREVER;
+	long r = fd_wait(x->task, &x->number, x->in ? EPOLLIN : EPOLLOUT, *deadline, x->seen);
+
+	x->fd = fd_get(x->number);
+	if (r == -ETIMEDOUT)
+		return -EAGAIN;
+	if (r == -ERESTARTSYS && limit)
+		return -EINTR;
+	return r;
+}
+
+long transfer_run(struct transfer *x)
+{
+	int64_t deadline = 0;
+	size_t done = 0;
+	long r = 0;
+	bool skip = drained(x);
+
+	for (;;) {
+		if (!skip)
+			x->seen = fd_edges(x->fd);
+		r = skip ? -EAGAIN : x->once(x, done);
+		skip = false;
+		if (r > 0)
+			done += (size_t)r;
+		if (r >= 0 && (!x->whole || done >= x->want || (r == 0 && x->in)))
+			break;
+		if (r >= 0)
+			continue;
+		if (r != -EAGAIN)
+			break;
+		r = wait(x, &deadline);
+		if (r < 0)
+			break;
+	}
+	fd_let_go(x->number, x->original);
+	return done ? (long)done : r;
+}
+
+size_t iov_bytes(const struct iovec *iov, int n)
+{
+	size_t sum = 0;
+
+	for (int i = 0; i < n; i++)
+		sum += iov[i].iov_len;
+	return sum;
+}
+
+int iov_behind(struct iovec *to, int room, const struct iovec *from, int n, size_t done)
+{
+	int k = 0;
+
+	for (int i = 0; i < n && k < room; i++) {
+		if (done >= from[i].iov_len) {
+			done -= from[i].iov_len;
+			continue;
+		}
+		to[k].iov_base = (char *)from[i].iov_base + done;
+		to[k++].iov_len = from[i].iov_len - done;
+		done = 0;
+	}
+	return k;
+}
