@@ -9,7 +9,7 @@
 struct hub hubs[HUB_MOST];
 uint32_t hubs_running, hubs_wanted;
 uint64_t hubs_sleeping;
-void (*hub_on_event)(struct hub *, uint64_t, uint32_t);
+void (*hub_on_events)(struct hub *, const struct epoll_event *, unsigned);
 void (*hub_on_signal)(struct hub *);
 uint32_t hub_unwatched, hub_signals;
 void (*hub_on_busy)(void);

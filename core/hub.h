@@ -56,8 +56,8 @@ void hub_interrupt(struct hub *h);		/* end its wait even if that begins only now
 /* hub_collect -- move the inbox into the run queue. */
 void hub_collect(struct hub *h);
 
-/* Takes what epoll reported of descriptors of the program; set by the layer that registers them. */
-extern void (*hub_on_event)(struct hub *h, uint64_t data, uint32_t events);
+/* Takes what epoll reported, HUB_OWN's among it; set by the layer that registers the program's descriptors. */
+extern void (*hub_on_events)(struct hub *h, const struct epoll_event *ev, unsigned n);
 
 /* Called by the loop before it sleeps or after a signal interrupted its sleep. */
 extern void (*hub_on_signal)(struct hub *h);

@@ -4,10 +4,14 @@
 #include "sys.h"
 #include "timer.h"
 
-#define EVENTS 256
+/* A hub takes few events at a time: the rest stays in the kernel's list, in order, until the tasks of these have run, so that
+ * what a wake fetched into the cache is still there when its task's turn comes. */
+#define EVENTS 64
+#define LEAST  8
 
 static long wait_events(struct hub *h, struct epoll_event *ev, bool wait)
 {
+	uint32_t room = h->queued < EVENTS - LEAST ? EVENTS - h->queued : LEAST;
 	struct __kernel_timespec ts = {0, 0}, *until = &ts;
 	int64_t first = load_relaxed(&h->timer_first);
 
@@ -23,7 +27,7 @@ static long wait_events(struct hub *h, struct epoll_event *ev, bool wait)
 		if (load_seq(&h->inbox) || hub_signals_due())
 			ts = (struct __kernel_timespec){0, 0}, until = &ts;
 	}
-	long n = SYS(__NR_epoll_pwait2, h->epfd, ev, EVENTS, until, NULL, 8);
+	long n = SYS(__NR_epoll_pwait2, h->epfd, ev, room, until, NULL, 8);
 
 	if (wait) {
 		__atomic_fetch_and(&hubs_sleeping, ~(1ull << h->index), __ATOMIC_SEQ_CST);
@@ -45,12 +49,8 @@ void poll_hub(struct hub *h, bool wait)
 	STAT_ADD(h, polls, 1);
 	if (unlikely(load_relaxed(&hub_unwatched)))
 		hub_on_busy();
-	for (long i = 0; i < n; i++) {
-		if (ev[i].data.u64 == HUB_OWN)
-			continue;	/* edge-triggered and never read: it only has to end the wait */
-		STAT_ADD(h, events, 1);
-		hub_on_event(h, ev[i].data.u64, ev[i].events);
-	}
+	if (n > 0)
+		hub_on_events(h, ev, (unsigned)n);
 	if (wait)
 		timer_fire(h);
 	hub_collect(h);

@@ -195,7 +195,7 @@ static bool first_task(void)
 	t->robust = head;
 	t->fs = arch_tcb();
 	find_stack(t);
-	hub_on_event = fd_event;
+	hub_on_events = fd_events;
 	hub_on_signal = signal_hand_out;
 	sys_sigmask(SIG_SETMASK, NULL, &carrier_mask);
 	if (sched_start(t, conf.hubs ? (unsigned)conf.hubs : cpus()) < 0) {

@@ -54,8 +54,9 @@ struct fd {
 	uint32_t drained_at;	/* the count before the read that set FD_DRAINED */
 	struct hub *hub;	/* whose epoll set it is in; NULL: none. Under lock */
 	struct fd_waiter *first;	/* under lock */
+	struct task *last;		/* who joined the list last: a hint of what an event will touch */
 	int64_t receive_ns, send_ns;	/* SO_RCVTIMEO, SO_SNDTIMEO; 0: none */
-};
+} __attribute__((aligned(64)));
 
 #define FD_NONBLOCK  1	/* O_NONBLOCK, if the epoch is the present one */
 #define FD_STREAM    2
@@ -104,7 +105,7 @@ void fd_closing(int number);
 /* fd_shared -- descriptions may be shared with another process from now on (fork, SCM_RIGHTS). */
 void fd_shared(void);
 
-void fd_event(struct hub *h, uint64_t data, uint32_t events);	/* for hub_on_event */
-void fd_forget(void);						/* in the child of a fork */
+void fd_events(struct hub *h, const struct epoll_event *ev, unsigned n);	/* for hub_on_events */
+void fd_forget(void);							/* in the child of a fork */
 
 #endif
