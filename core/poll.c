@@ -49,7 +49,7 @@ void poll_hub(struct hub *h, bool wait)
 	STAT_ADD(h, polls, 1);
 	if (unlikely(load_relaxed(&hub_unwatched)))
 		hub_on_busy();
-	if (n > 0)
+	if (n > 0 && hub_on_events)
 		hub_on_events(h, ev, (unsigned)n);
 	if (wait)
 		timer_fire(h);

@@ -9,7 +9,7 @@ static inline void warm(const struct task *t)
 {
 	const volatile char *sp = t->sp, *fs = (const volatile char *)t->fs;
 
-	if (unlikely((uintptr_t)sp - t->stack_lo + WARM > t->stack_size))
+	if (unlikely((uintptr_t)sp - t->stack_lo >= t->stack_size || t->stack_lo + t->stack_size - (uintptr_t)sp < WARM || !fs))
 		return;		/* a coroutine's stack: who knows where that ends */
 	for (int i = 0; i < WARM; i += 64)
 		(void)sp[i];
