@@ -101,48 +101,40 @@ long sock_sendto(struct task *t, struct arch_frame *f)
 	return corrected(&x, transfer_run(&x));
 }
 
-/* sendmsg and recvmsg: behind the first part of a partial transfer the ancillary data has gone. */
+/* sendmsg and recvmsg. The first trial gives the kernel the caller's own struct, and what it has taken can be read here. Behind
+ * the first part of a partial transfer the ancillary data has gone. */
 static long once_message(struct transfer *x, size_t done)
 {
-	struct msghdr m = *(struct msghdr *)x->arg, *user = x->arg;
 	uint64_t flags = (ARG3(x->frame) & ~(uint64_t)MSG_WAITALL) | MSG_DONTWAIT;
+	long nr = x->in ? __NR_recvmsg : __NR_sendmsg;
+	struct msghdr *user = x->arg, m;
 	struct iovec some[8];
-	long r;
 
-	if (done) {
-		m.msg_iov = some;
-		m.msg_iovlen = (size_t)iov_behind(some, 8, user->msg_iov, (int)user->msg_iovlen, done);
-		m.msg_control = NULL;
-		m.msg_controllen = 0;
+	if (!done) {
+		long r = SYS(nr, x->number, user, flags);
+
+		if (r > 0 && x->whole)
+			x->want = iov_bytes(user->msg_iov, (int)user->msg_iovlen);
+		if (r > 0 && !x->in && user->msg_controllen)
+			fd_shared();	/* descriptors may be on their way to another process */
+		return r;
 	}
-	if (!x->in)
-		return SYS(__NR_sendmsg, x->number, &m, flags);
-	if (!done)
-		return SYS(__NR_recvmsg, x->number, user, flags);
-	r = SYS(__NR_recvmsg, x->number, &m, flags);
-	return r;
+	m = *user;
+	m.msg_iov = some;
+	m.msg_iovlen = (size_t)iov_behind(some, 8, user->msg_iov, (int)user->msg_iovlen, done);
+	m.msg_control = NULL;
+	m.msg_controllen = 0;
+	return SYS(nr, x->number, &m, flags);
 }
 
 static long message(struct task *t, struct arch_frame *f, bool in)
 {
-	struct msghdr *m = (void *)ARG2(f);
 	struct transfer x;
 
 	if (!transfer_start(&x, t, f, in) || ARG3(f) & (MSG_DONTWAIT | MSG_ERRQUEUE) || fd_kind_of(x.fd, x.number) != FD_SOCKET)
 		return GATE_NATIVE;
-	if (!user_readable(m, 16) || !user_readable((char *)m + sizeof *m - 16, 16) || m->msg_iovlen > 1024)
-		return GATE_NATIVE;
-	if (!in && m->msg_controllen)
-		fd_shared();	/* descriptors may be on their way to another process */
-	x.arg = m;
-	bool stream = x.fd->flags & FD_STREAM;
-
-	x.whole = stream && (!in || (ARG3(f) & MSG_WAITALL && !(ARG3(f) & MSG_PEEK)));
-	if (x.whole && m->msg_iovlen) {
-		if (!user_readable(m->msg_iov, 16) || !user_readable(m->msg_iov + m->msg_iovlen - 1, 16))
-			return GATE_NATIVE;
-		x.want = iov_bytes(m->msg_iov, (int)m->msg_iovlen);
-	}
+	x.arg = (void *)ARG2(f);
+	x.whole = x.fd->flags & FD_STREAM && (!in || (ARG3(f) & MSG_WAITALL && !(ARG3(f) & MSG_PEEK)));
 	x.once = once_message;
 	__atomic_fetch_and(&x.fd->flags, (uint8_t)~FD_DRAINED, __ATOMIC_RELAXED);
 	return corrected(&x, transfer_run(&x));
