@@ -227,6 +227,12 @@ static void *names_of_senders(void *arg)
 	CHECK_EQ(message.msg_namelen, sizeof(from));
 	CHECK(from.sin_port == to.sin_port);
 	CHECK_ERR(recvmsg(fds[0], (struct msghdr *)bad_address(), MSG_DONTWAIT), EFAULT);
+	CHECK_ERR(recvmsg(fds[0], (struct msghdr *)bad_address(), 0), EFAULT);
+	CHECK_ERR(sendmsg(fds[1], (struct msghdr *)bad_address(), 0), EFAULT);
+	message.msg_iov = (struct iovec *)bad_address();
+	CHECK_ERR(recvmsg(fds[0], &message, 0), EFAULT);
+	CHECK_ERR(sendmsg(fds[1], &message, 0), EFAULT);
+	CHECK_ERR(writev(fds[1], (struct iovec *)bad_address(), 2), EFAULT);
 	close_pair(fds);
 	return arg;
 }
