@@ -8,10 +8,11 @@
 static inline void warm(const struct task *t)
 {
 	const volatile char *sp = t->sp, *fs = (const volatile char *)t->fs;
+	uintptr_t up = (uintptr_t)sp - t->stack_lo, n = WARM + t->reach;
 
-	if (unlikely((uintptr_t)sp - t->stack_lo >= t->stack_size || t->stack_lo + t->stack_size - (uintptr_t)sp < WARM || !fs))
+	if (unlikely(up >= t->stack_size || t->stack_size - up < n || !fs))
 		return;		/* a coroutine's stack: who knows where that ends */
-	for (int i = 0; i < WARM; i += 64)
+	for (uintptr_t i = 0; i < n; i += 64)
 		(void)sp[i];
 	(void)fs[0];
 	(void)fs[0x80];

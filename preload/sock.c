@@ -63,6 +63,14 @@ static long corrected(struct transfer *x, long r)
 	return GATE_NATIVE;
 }
 
+/* A small buffer just above the frame, as servers have it: its first KiB is fetched with the rest when the task is woken. */
+static uint16_t reach(const struct arch_frame *f)
+{
+	uintptr_t above = ARG2(f) - (uintptr_t)f;
+
+	return above < 1024 ? (uint16_t)(above + (ARG3(f) < 1024 ? ARG3(f) : 1024)) : 0;
+}
+
 long sock_simple(struct task *t, struct arch_frame *f, bool in)
 {
 	struct transfer x;
@@ -72,7 +80,11 @@ long sock_simple(struct task *t, struct arch_frame *f, bool in)
 	x.want = ARG3(f);
 	x.whole = !in && x.fd->flags & FD_STREAM;
 	x.once = in ? once_read : once_write;
-	return corrected(&x, transfer_run(&x));
+	t->reach = in ? reach(f) : 0;
+	long r = transfer_run(&x);
+
+	t->reach = 0;
+	return corrected(&x, r);
 }
 
 long sock_recvfrom(struct task *t, struct arch_frame *f)
@@ -86,7 +98,11 @@ long sock_recvfrom(struct task *t, struct arch_frame *f)
 	if (ARG4(f) & MSG_WAITALL && ARG4(f) & MSG_PEEK)
 		return GATE_NATIVE;
 	x.once = once_recvfrom;
-	return corrected(&x, transfer_run(&x));
+	t->reach = reach(f);
+	long r = transfer_run(&x);
+
+	t->reach = 0;
+	return corrected(&x, r);
 }
 
 long sock_sendto(struct task *t, struct arch_frame *f)
