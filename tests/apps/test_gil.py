@@ -36,6 +36,8 @@ def sleeper(me):
         rounds[me] += 1
 
 def echo(connection):
+    # An answer must not wait for the other side to acknowledge the one before it.
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     while data := connection.recv(4096):
         connection.sendall(data)
 
