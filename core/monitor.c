@@ -15,7 +15,10 @@
 #define SOONEST_NS 200000ll
 #define SLICE_NS   100000ull
 #define QUIET_MOST 50		/* ticks without a busy hub before it lies down */
+#define SWEEP_NS   100000000ll
 #define STACK	   16384ul
+
+bool (*monitor_on_sweep)(void);
 
 static uint32_t started;	/* atomic */
 static uint32_t nudges;		/* futex */
@@ -209,6 +212,19 @@ static bool all_sleep(void)
 	return n == HUB_MOST || load_seq(&hubs_sleeping) == (1ull << n) - 1;
 }
 
+/* True while there is more to look at. */
+static bool sweep(int64_t now)
+{
+	static int64_t last;
+	static bool more;
+
+	if (now - last >= SWEEP_NS && monitor_on_sweep) {
+		last = now;
+		more = monitor_on_sweep();
+	}
+	return more;
+}
+
 static void watch(void *arg)
 {
 	struct __kernel_timespec pause = {0, TICK_NS};
@@ -238,6 +254,8 @@ static void watch(void *arg)
 		if (look_at_detached())
 			quiet = 0;
 		if (look_at_words())
+			quiet = 0;
+		if (sweep(now))
 			quiet = 0;
 		pause.tv_nsec = TICK_NS;
 		for (uint32_t i = 0; i < load_acquire(&hubs_running); i++) {

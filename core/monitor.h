@@ -25,6 +25,10 @@ int monitor_start(void);
  * in our table then. */
 void monitor_watch(uint32_t *word);
 
+/* Looks at waits that are old, about every 100 ms while the monitor is up. Returns whether it must be called once more. Set by
+ * the layer that registers the program's descriptors. */
+extern bool (*monitor_on_sweep)(void);
+
 void monitor_forget(void);	/* in the child of a fork; it is started again with the next task */
 
 #endif

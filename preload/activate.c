@@ -17,6 +17,7 @@
 #include "gate.h"
 #include "insn.h"
 #include "log.h"
+#include "monitor.h"
 #include "patch.h"
 #include "process.h"
 #include "signal.h"
@@ -196,6 +197,7 @@ static bool first_task(void)
 	t->fs = arch_tcb();
 	find_stack(t);
 	hub_on_events = fd_events;
+	monitor_on_sweep = fd_sweep;
 	hub_on_signal = signal_hand_out;
 	sys_sigmask(SIG_SETMASK, NULL, &carrier_mask);
 	if (sched_start(t, conf.hubs ? (unsigned)conf.hubs : cpus()) < 0) {

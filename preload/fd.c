@@ -1,5 +1,6 @@
 /* fd.c -- what is remembered of the program's descriptors, and waiting for them */
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include "fd.h"
@@ -13,7 +14,17 @@
 #define EDGES  (EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET)
 #define ENDED  (EPOLLHUP | EPOLLERR)
 
-static struct fd *chunks[CHUNKS];	/* atomic pointers; never freed */
+static struct fd *chunks[CHUNKS];	/* atomic pointers; never freed; behind a chunk's entries stand their struct age */
+
+/* The monitor's own: what it saw of an entry's list at its last sweep. */
+struct age {
+	struct fd_waiter *first;
+	uint32_t edges;
+	uint8_t sweeps;		/* at which the same wait was found again; AGED: it was looked at */
+	bool due;		/* it was ready at the one before, while its hub slept */
+};
+
+#define AGED 2
 static struct lock grow_lock;
 static uint32_t fork_epoch = 1;		/* atomic */
 
@@ -23,7 +34,7 @@ static struct fd *grow(unsigned number)
 	struct fd *chunk = chunks[number / CHUNK];
 
 	if (!chunk) {
-		chunk = mem_get(CHUNK * sizeof *chunk);
+		chunk = mem_get(CHUNK * (sizeof *chunk + sizeof(struct age)));
 		store_release(&chunks[number / CHUNK], chunk);
 	}
 	lock_drop(&grow_lock);
@@ -323,6 +334,63 @@ void fd_events(struct hub *h, const struct epoll_event *ev, unsigned n)
 		STAT_ADD(h, events, 1);
 		event(h, ev[i - AHEAD].data.u64, ev[i - AHEAD].events);
 	}
+}
+
+static bool due(const struct fd *e, int number)
+{
+	struct pollfd p = {number, (short)(e->first->events & (POLLIN | POLLPRI | POLLOUT)), 0};
+
+	return load_relaxed(&e->hub->sleeping) && sys_poll(&p, 1, 0) > 0;
+}
+
+static void rearm(const struct fd *e, int number)
+{
+	struct epoll_event ev = {.events = EDGES, .data.u64 = (uint64_t)e->generation << 32 | (uint32_t)number};
+
+	if (sys_epoll_ctl(e->hub->epfd, EPOLL_CTL_MOD, number, &ev) == -ENOENT)
+		sys_epoll_ctl(e->hub->epfd, EPOLL_CTL_ADD, number, &ev);
+	stat_shared(rearms, 1);
+}
+
+/* Returns whether the entry has a wait that has not been looked at. */
+static bool grow_older(struct fd *e, struct age *a, int number)
+{
+	if (!load_relaxed(&e->first))
+		return false;
+	lock_take(&e->lock);
+	bool waits = e->first && e->hub;
+
+	if (!waits || a->first != e->first || a->edges != e->edges) {
+		*a = (struct age){.first = e->first, .edges = e->edges};
+	} else if (a->sweeps == AGED) {
+		/* it has been looked at */
+	} else if (++a->sweeps < AGED) {
+		a->due = due(e, number);
+	} else {
+		if (a->due && due(e, number)) {	/* a tenth of a second long */
+			stat_shared(rearms_helped, 1);
+			LOG(DEBUG, "weft: a wait for descriptor %d had missed an event\n", number);
+		}
+		rearm(e, number);
+	}
+	bool young = waits && a->sweeps < AGED;
+
+	lock_drop(&e->lock);
+	return young;
+}
+
+bool fd_sweep(void)
+{
+	bool young = false;
+
+	for (unsigned c = 0; c < CHUNKS; c++) {
+		struct fd *chunk = load_acquire(&chunks[c]);
+		struct age *ages = (struct age *)(chunk + CHUNK);
+
+		for (unsigned i = 0; chunk && i < CHUNK; i++)
+			young |= grow_older(&chunk[i], &ages[i], (int)(c * CHUNK + i));
+	}
+	return young;
 }
 
 /* Waiters on a number that is going away go on with a duplicate of ours, on the same description. */

@@ -12,6 +12,9 @@
  *
  * Who else may touch an entry: waiters of other hubs (its lock); close and dup2 (they move waiters to a duplicate of ours, so
  * that these go on waiting on the same description, as on Linux); a fork (the child starts with no registrations and no waiters).
+ * A wait that is older than two sweeps of the monitor is looked at once: its registration is renewed, which reports what is
+ * ready now. So even a number that was closed and opened again where we could not see does not leave a task waiting for ever.
+ *
  * Epoll data holds number and generation: an event of a number that was closed meanwhile is dropped.
  *
  * Threads: any task. Locks: one an entry, short; held while the descriptor is added to an epoll set.
@@ -106,6 +109,7 @@ void fd_closing(int number);
 void fd_shared(void);
 
 void fd_events(struct hub *h, const struct epoll_event *ev, unsigned n);	/* for hub_on_events */
+bool fd_sweep(void);							/* for monitor_on_sweep */
 void fd_forget(void);							/* in the child of a fork */
 
 #endif

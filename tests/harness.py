@@ -290,9 +290,11 @@ class Process:
     """A program between its start and its end; start() makes one. Also a context manager."""
 
     def __init__(self, argv, hubs=None, *, timeout=60, env=None, cwd=None, stdin=None, threads=0,
-                 blocked=None, kthreads="hubs", cpus=None, preload=None, linked=False):
+                 blocked=None, kthreads="hubs", cpus=None, preload=None, linked=False,
+                 missed=False):
         self.argv, self.hubs, self.timeout = [str(a) for a in argv], hubs, timeout
         self.threads, self.blocked_limit, self.kthreads = threads, blocked, kthreads
+        self.missed = missed
         self.directory = tempfile.mkdtemp(prefix="weft-test.")
         atexit.register(shutil.rmtree, self.directory, True)
         self.mark = "%d.%d" % (os.getpid(), next(_serial))
@@ -410,6 +412,9 @@ class Process:
             say("never activated: %s" % (stats.why if stats else "no statistics"))
         elif self.threads > 0 and stats.alive_max < self.threads + 1:
             say("%d tasks at once, %d wanted" % (stats.alive_max, self.threads + 1))
+        helped = sum(one.count["rearms_helped"] for one in self.result.all.values())
+        if helped and not self.missed:
+            say("%d waits had missed an event" % helped)
         if self.samples.over:
             say(self.samples.over)
         if self.blocked_limit is not None and self.samples.share() > self.blocked_limit:
@@ -489,6 +494,7 @@ def run(argv, hubs=None, *, rc=0, expect=True, **options):
     threads  under Weft: it must activate and have so many tasks at once beside the first
     blocked  under Weft: per cent of looks that may find a carrier blocked (None: any)
     kthreads under Weft: most kernel threads at once ("hubs": hubs + 4; None: any)
+    missed   a wait may miss an event, because the program hides what it does
     cpus     pin it to so many CPUs, or to a set of them     preload  a further library to preload
     linked   the program is linked with the library itself
     rc       the status wanted (None: any)            expect False: return broken promises in .problems
