@@ -13,10 +13,10 @@ SHELL	:= /bin/bash
 
 ARCH_S		:= core/arch/$(ARCH)/switch.S
 CORE		:= sys log conf stat mem clock heap stack task carrier hub ready timer poll sched futex offload monitor fork
-PRELOAD		:= object insn sites slot text patch user shared credential inject signal fd number transfer sock name sigwait io \
+PRELOAD		:= object bytes opcode insn sites slot text patch user shared credential inject signal fd number transfer sock name sigwait io \
 		   multiplex sleep futexcall process thread dispatch activate load
 # They run in the program's time, not inside its system calls, and may use vector registers.
-FREE		:= object insn sites slot text patch
+FREE		:= object bytes opcode insn sites slot text patch
 API		:= task
 CLI		:= elfkind help run stats main
 

@@ -67,24 +67,24 @@ static const char *obstacle(void)
 	return NULL;
 }
 
-static bool in_libc;	/* the object that is being planned is libc or the loader */
-
 /* A needed site of another object that cannot be moved makes its calls natively: they block a carrier, which is handed on, and
  * what waits there is woken by the kernel. In libc it would leave threads half virtual. */
 static bool site_needed(const struct site *s)
 {
 	if (!s->sure || !gate_needed(s->nr))
 		return false;
-	futexcall_unseen |= s->form == SITE_LEFT && !in_libc;
-	return in_libc;
+	futexcall_unseen |= s->form == SITE_LEFT && s->careful;
+	return !s->careful;
 }
 
 static int plan_object(const struct object *o, void *arg)
 {
 	struct object copy = *o;
 
-	in_libc = object_is_libc(o);
-	copy.careful = !in_libc;
+	if (object_load_at(o, insn_library()))
+		return 0;
+	copy.careful = !object_is_libc(o);
+	copy.wanted = gate_needed;
 	return patch_add(&copy, arg);
 }
 

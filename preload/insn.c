@@ -6,57 +6,6 @@
 
 #define LONGEST 15	/* bytes of an instruction */
 
-/* What follows the opcode, in the low half of an entry: an immediate of so many bits, or ModRM and
- * an immediate. TEST has the immediate in two forms of eight, ZERO is known in one form of eight,
- * GROUP5 holds the indirect jumps. ASK is what the table does not want to know. */
-enum shape {
-	ASK, BARE, IMM8, IMM32, MOVI, REL8, REL32, MODRM, MODRM8, MODRM32, GROUP5, TEST8, TEST32,
-	ZERO8, ZERO32, PREFIX,
-};
-
-#define SHAPE(e) ((e) & 15)
-#define FLOW	 16		/* INSN_FLOW */
-#define STOP	 (FLOW | 32)	/* ... and INSN_STOP */
-#define LEAVE	 (FLOW | 128)	/* ... and INSN_LEAVE */
-#define VEC	 64		/* INSN_VECTOR */
-
-#define ARITHMETIC(o) [o ... (o) + 3] = MODRM, [(o) + 4] = IMM8, [(o) + 5] = IMM32
-
-static const uint16_t flags_of[16] = {	/* by the high half of an entry */
-	[FLOW >> 4] = INSN_FLOW, [STOP >> 4] = INSN_FLOW | INSN_STOP, [VEC >> 4] = INSN_VECTOR,
-	[(STOP | LEAVE) >> 4] = INSN_FLOW | INSN_STOP | INSN_LEAVE,
-};
-
-static const uint8_t one_byte[256] = {
-	ARITHMETIC(0x00), ARITHMETIC(0x08), ARITHMETIC(0x10), ARITHMETIC(0x18), ARITHMETIC(0x20),
-	ARITHMETIC(0x28), ARITHMETIC(0x30), ARITHMETIC(0x38), [0x2e] = PREFIX, [0x3e] = PREFIX,
-	[0x64] = PREFIX, [0x66] = PREFIX, [0xf0] = PREFIX, [0xf2 ... 0xf3] = PREFIX,
-	[0x50 ... 0x5f] = BARE, [0x63] = MODRM, [0x68] = IMM32, [0x69] = MODRM32, [0x6a] = IMM8,
-	[0x6b] = MODRM8, [0x70 ... 0x7f] = REL8 | FLOW, [0x80] = MODRM8, [0x81] = MODRM32,
-	[0x83] = MODRM8, [0x84 ... 0x8b] = MODRM, [0x8d] = MODRM, [0x90 ... 0x99] = BARE,
-	[0x9c ... 0x9f] = BARE, [0xa4 ... 0xa7] = BARE, [0xa8] = IMM8, [0xa9] = IMM32,
-	[0xaa ... 0xaf] = BARE, [0xb0 ... 0xb7] = IMM8, [0xb8 ... 0xbf] = MOVI,
-	[0xc0 ... 0xc1] = MODRM8, [0xc3] = BARE | STOP | LEAVE, [0xc6] = ZERO8, [0xc7] = ZERO32,
-	[0xc9] = BARE, [0xcc] = BARE | FLOW, [0xd0 ... 0xd3] = MODRM,
-	[0xd8 ... 0xdf] = MODRM | VEC, [0xe0 ... 0xe3] = REL8 | FLOW, [0xe8] = REL32 | FLOW,
-	[0xe9] = REL32 | STOP, [0xeb] = REL8 | STOP, [0xf4] = BARE | STOP, [0xf5] = BARE,
-	[0xf6] = TEST8, [0xf7] = TEST32, [0xf8 ... 0xf9] = BARE, [0xfc ... 0xfd] = BARE,
-	[0xff] = GROUP5,
-};
-
-static const uint8_t two_bytes[256] = {	/* behind 0f */
-	[0x05] = BARE | FLOW, [0x0b] = BARE | STOP, [0x10 ... 0x17] = MODRM | VEC,
-	[0x18] = MODRM, [0x1e ... 0x1f] = MODRM, [0x28 ... 0x2f] = MODRM | VEC, [0x31] = BARE,
-	[0x40 ... 0x4f] = MODRM, [0x51 ... 0x6f] = MODRM | VEC, [0x70] = MODRM8 | VEC,
-	[0x74 ... 0x76] = MODRM | VEC, [0x7e ... 0x7f] = MODRM | VEC,
-	[0x80 ... 0x8f] = REL32 | FLOW, [0x90 ... 0x9f] = MODRM, [0xa2] = BARE, [0xa3] = MODRM,
-	[0xa4] = MODRM8, [0xa5] = MODRM, [0xab] = MODRM, [0xac] = MODRM8, [0xad] = MODRM,
-	[0xaf ... 0xb1] = MODRM, [0xb3] = MODRM, [0xb6 ... 0xb7] = MODRM, [0xba] = MODRM8,
-	[0xbb ... 0xc1] = MODRM, [0xc6] = MODRM8 | VEC, [0xc8 ... 0xcf] = BARE,
-	[0xd4] = MODRM | VEC, [0xd6] = MODRM | VEC, [0xdb] = MODRM | VEC, [0xeb] = MODRM | VEC,
-	[0xef] = MODRM | VEC, [0xfa ... 0xfb] = MODRM | VEC, [0xfe] = MODRM | VEC,
-};
-
 static struct {
 	ZyanStatus (*decode)(const ZydisDecoder *, ZydisDecoderContext *, const void *, ZyanUSize,
 			     ZydisDecodedInstruction *);
@@ -94,112 +43,44 @@ int insn_open(void)
 	return 0;
 }
 
-static int32_t int32_at(const uint8_t *p)
+uintptr_t insn_library(void)
+{
+	return (uintptr_t)zydis.decode;
+}
+
+static int32_t int32_at(uintptr_t at)
 {
 	int32_t v;
 
-	__builtin_memcpy(&v, p, sizeof v);
+	__builtin_memcpy(&v, (const void *)at, sizeof v);
 	return v;
 }
 
-/* Bytes of ModRM, SIB and displacement. */
-static unsigned operand_size(const uint8_t *p)
+/* Where it leads, or what it refers to. */
+static void find_target(uintptr_t at, struct insn *in)
 {
-	/* By mod and rm. A SIB without base has four more. */
-	static const uint8_t sizes[32] = {
-		1, 1, 1, 1, 2, 5, 1, 1, 2, 2, 2, 2, 3, 2, 2, 2,
-		5, 5, 5, 5, 6, 5, 5, 5, 1, 1, 1, 1, 1, 1, 1, 1,
-	};
-	unsigned size = sizes[(*p >> 3 & 0x18) | (*p & 7)];
+	uintptr_t end = at + in->length, opcode = opcode_place(at);
 
-	return (*p & 0xc7) == 4 && (p[1] & 7) == 5 ? size + 4 : size;
-}
-
-/* What the middle bits of ModRM say in some opcodes; adjusts the size of the immediate. Returns
- * false where Zydis has to be asked. */
-static bool read_group(unsigned shape, unsigned reg, unsigned *immediate, unsigned *flags)
-{
-	switch (shape) {
-	case TEST8:
-	case TEST32:
-		*immediate = reg > 1 ? 0 : *immediate;
-		return true;
-	case GROUP5:
-		if (reg == 2)
-			*flags |= INSN_FLOW | INSN_CALL | INSN_LEAVE;
-		if (reg == 4)
-			*flags |= INSN_FLOW | INSN_STOP | INSN_LEAVE | INSN_INDIRECT;
-		return reg != 3 && reg != 5 && reg != 7;
+	if (in->flags & INSN_RIP) {
+		in->disp = (uint8_t)(opcode + 2 - at);
+		in->target = end + (uintptr_t)(intptr_t)int32_at(opcode + 2);
+	} else if (in->flags & INSN_INDEXED) {
+		in->target = (uintptr_t)(intptr_t)int32_at(opcode + 3);
+	} else if (!(in->flags & INSN_LEAVE)) {
+		in->target = opcode_target(at, in->length);
 	}
-	return !reg;
-}
-
-static const uint8_t immediates[16] = {
-	[IMM8] = 1, [IMM32] = 4, [MOVI] = 4, [REL8] = 1, [REL32] = 4, [MODRM8] = 1,
-	[MODRM32] = 4, [TEST8] = 1, [TEST32] = 4, [ZERO8] = 1, [ZERO32] = 4,
-};
-
-static inline __attribute__((always_inline)) int look_up(uintptr_t at, struct insn *in)
-{
-	const uint8_t *begin = (const uint8_t *)at, *p = begin;
-	bool narrow = false, wide = false, two;
-	unsigned operand = 0;
-
-	for (; one_byte[*p] == PREFIX; p++) {
-		narrow |= *p == 0x66;
-		if (p - begin == 4)
-			return -ENOENT;
-	}
-	if ((*p & 0xf0) == 0x40)
-		wide = *p++ & 8;
-	two = *p == 0x0f;
-	p += two;
-	unsigned entry = two ? two_bytes[*p] : one_byte[*p], shape = SHAPE(entry);
-	unsigned immediate = immediates[shape], flags = flags_of[entry >> 4];
-
-	/* An operand-size prefix shortens immediates; what it does to branches depends on who made
-	 * the CPU. */
-	if (shape == ASK || shape == PREFIX ||
-	    (narrow && (entry & FLOW || immediate == 4 || shape == GROUP5)))
-		return -ENOENT;
-	in->disp = 0;
-	in->target = 0;
-	if (shape >= MODRM) {
-		operand = operand_size(p + 1);
-		if (shape >= GROUP5 && !read_group(shape, p[1] >> 3 & 7, &immediate, &flags))
-			return -ENOENT;
-		if ((p[1] & 0xc7) == 5) {
-			flags |= INSN_RIP;
-			in->disp = (uint8_t)(p + 2 - begin);
-			in->target = (uintptr_t)p + 1 + operand + immediate +
-				     (uintptr_t)(intptr_t)int32_at(p + 2);
-		} else if ((p[1] & 0xc7) == 4 && (p[2] & 7) == 5) {
-			flags |= INSN_INDEXED;
-			in->target = (uintptr_t)(intptr_t)int32_at(p + 3);
-		}
-	} else if (shape == MOVI && wide) {
-		immediate = 8;
-	}
-	uintptr_t end = (uintptr_t)p + 1 + operand + immediate;
-
-	if (shape == REL8 || shape == REL32) {
-		flags |= *p == 0xe8 ? INSN_CALL : INSN_JUMP;
-		in->target = end + (uintptr_t)(shape == REL8 ? (intptr_t)(int8_t)p[1]
-							     : (intptr_t)int32_at(p + 1));
-	}
-	if (two && *p == 0x05) {
-		if (end != at + 2)
-			return -ENOENT;
-		flags |= INSN_SYSCALL;
-	}
-	in->length = (uint8_t)(end - at);
-	in->flags = (uint16_t)flags;
-	return 0;
 }
 
 int insn_table(uintptr_t at, struct insn *in)
 {
-	return look_up(at, in);
+	uint32_t sum = opcode_look(at);
+
+	if (!sum)
+		return -ENOENT;
+	*in = (struct insn){.length = (uint8_t)sum, .flags = (uint16_t)(sum >> 16)};
+	if (in->flags & (INSN_JUMP | INSN_CALL | INSN_RIP | INSN_INDEXED))
+		find_target(at, in);
+	return 0;
 }
 
 /* BMI1 and BMI2 wear a VEX prefix, but work on general registers. */
@@ -292,7 +173,7 @@ static void read_memory(uintptr_t at, const ZydisDecodedInstruction *z, struct i
 	}
 }
 
-static int ask(uintptr_t at, size_t room, struct insn *in)
+static __attribute__((noinline)) int ask(uintptr_t at, size_t room, struct insn *in)
 {
 	ZydisDecodedInstruction z;
 
@@ -318,9 +199,7 @@ static int ask(uintptr_t at, size_t room, struct insn *in)
 
 int insn_decode(uintptr_t at, size_t room, struct insn *in)
 {
-	if (room >= INSN_ROOM && !look_up(at, in))
-		return 0;
-	return ask(at, room, in);
+	return room >= INSN_ROOM && !insn_table(at, in) ? 0 : ask(at, room, in);
 }
 
 bool insn_confirm(uintptr_t at, const struct insn *in)
@@ -339,7 +218,7 @@ bool insn_rax(uintptr_t at, const struct insn *in, int *value)
 
 	*value = -1;
 	if (p[0] == 0xb8 && in->length == 5) { /* mov $imm32,%eax */
-		*value = int32_at(p + 1);
+		*value = int32_at(at + 1);
 		return true;
 	}
 	if ((p[0] == 0x31 || p[0] == 0x33) && p[1] == 0xc0) { /* xor %eax,%eax */
@@ -347,7 +226,7 @@ bool insn_rax(uintptr_t at, const struct insn *in, int *value)
 		return true;
 	}
 	if (p[0] == 0x48 && p[1] == 0xc7 && p[2] == 0xc0) { /* mov $imm32,%rax */
-		*value = int32_at(p + 3);
+		*value = int32_at(at + 3);
 		return true;
 	}
 	if (!ZYAN_SUCCESS(zydis.decode_full(&zydis.full, p, in->length, &z, op)))

@@ -239,16 +239,15 @@ static size_t address_size(uintptr_t cie)
 /* How many functions begin below or at the address. */
 static uint32_t functions_to(const struct object *o, uintptr_t at)
 {
-	uint32_t low = 0, high = o->function_count;
+	uint32_t low = 0, count = o->function_count;
 	intptr_t offset = (intptr_t)(at - o->eh_frame_hdr);
 
-	while (low < high) {
-		uint32_t middle = low + (high - low) / 2;
+	/* Without a branch: it would be guessed wrongly at every other step. */
+	while (count) {
+		uint32_t half = (count + 1) / 2;
 
-		if (o->functions[2 * middle] <= offset)
-			low = middle + 1;
-		else
-			high = middle;
+		low += o->functions[2 * (low + half - 1)] <= offset ? half : 0;
+		count -= half;
 	}
 	return low;
 }
@@ -285,18 +284,22 @@ int object_next(const struct object *o, uintptr_t at, struct function *f)
 	return n < o->function_count ? read_function(o, n, f) : -ENOENT;
 }
 
-static bool named(const char *path, const char *name)
+static bool begins(const char *name, const char *with)
 {
-	size_t n = strlen(path), k = strlen(name);
-
-	for (size_t i = 0; i + k <= n; i++)
-		if (!memcmp(path + i, name, k))
-			return true;
-	return false;
+	while (*with && *name == *with) {
+		name++;
+		with++;
+	}
+	return !*with;
 }
 
 bool object_is_libc(const struct object *o)
 {
-	return named(o->name, "/libc.so") || named(o->name, "/libc-2") || named(o->name, "/libpthread") ||
-	       named(o->name, "/ld-linux");
+	const char *name = NULL;
+
+	for (const char *p = o->name; *p; p++)
+		if (*p == '/')
+			name = p + 1;
+	return name && (begins(name, "libc.so") || begins(name, "libc-2") || begins(name, "libpthread") ||
+			begins(name, "ld-linux"));
 }

@@ -25,6 +25,7 @@ struct object {
 	const char *name; /* the loader's; good while the object is loaded */
 	uintptr_t base;	  /* load bias: l_addr */
 	bool careful;		/* loaded and not libc: its callers may keep vector registers over a site */
+	bool (*wanted)(int nr); /* calls (-1: unknown) whose sites are looked for; NULL for all */
 	bool textrel;	  /* its text is still to be relocated when the debug hook is called */
 	int loads;
 	struct object_load load[OBJECT_LOADS]; /* PT_LOADs, ascending */

@@ -51,7 +51,7 @@ static struct {
 /* Makes room for one more of `size' bytes. Returns the array, or NULL. */
 static void *grow(void *array, size_t count, size_t *room, size_t size)
 {
-	size_t old = page_up(*room * size), more = old ? 2 * old : page_up(16 * size);
+	size_t old = page_up(*room * size), more = old ? 2 * old : 16 * PAGE;
 
 	if (count < *room)
 		return array;
@@ -215,6 +215,7 @@ static void drop_plan(void)
 		sys_munmap(all.plan, page_up(all.plan_room * sizeof *all.plan));
 	all.plan = NULL;
 	all.planned = all.plan_room = all.handed = 0;
+	sites_done();
 }
 
 void patch_cancel(void)
@@ -261,35 +262,43 @@ static uintptr_t map_near(uintptr_t low, uintptr_t high, size_t size)
 	return 0;
 }
 
-/* Makes the code of all slots of the plan, and strikes out the sites that turn out to be immovable.
- */
-static int build_slots(uint8_t *code)
+static int write_slots(int first, size_t count)
 {
-	size_t kept = 0;
+	return count ? text_write(slot_address(first), all.page, count * ARCH_SLOT_SIZE) : 0;
+}
 
-	for (size_t i = 0; i < all.planned; i++) {
+/* Makes the slots of the plan, and strikes out the sites that turn out to be immovable. Nothing
+ * leads to the slots yet. */
+static int make_slots(void)
+{
+	size_t kept = 0, count = 0; /* slots in all.page, from `first' on */
+	int first = 0, r = 0;
+
+	for (size_t i = 0; i < all.planned && !r; i++) {
 		struct planned p = all.plan[i];
-		int r;
 
 		p.slot = slot_get();
-		if (p.slot < 0)
+		if (p.slot < 0) {
 			r = p.slot;
-		else if (!slot_build(p.slot, &p.site, code + kept * ARCH_SLOT_SIZE))
-			r = 0;
-		else
+			break;
+		}
+		if (p.slot != first + (int)count || count == PAGE / ARCH_SLOT_SIZE) {
+			r = write_slots(first, count);
+			first = p.slot;
+			count = 0;
+		}
+		if (!r && slot_build(p.slot, &p.site, all.page + count * ARCH_SLOT_SIZE))
 			r = leave_site(&all.objects[p.object], &p.site,
 				       "something relative would be out of reach");
-		if (!r && p.site.form != SITE_LEFT)
-			all.plan[kept++] = p;
-		else if (p.slot >= 0)
+		if (r || p.site.form == SITE_LEFT) {
 			slot_put(p.slot);
-		if (r) {
-			all.planned = kept;
-			return r;
+		} else {
+			all.plan[kept++] = p;
+			count++;
 		}
 	}
 	all.planned = kept;
-	return 0;
+	return r ? r : write_slots(first, count);
 }
 
 /* Hands the plan's sites over to their objects. Nothing has been written. */
@@ -320,23 +329,6 @@ static int make_records(void)
 		o->stubs = map_near(o->low, o->high, page_up((size_t)o->room * STUB));
 		if (!o->stubs)
 			return -ENOMEM;
-	}
-	return 0;
-}
-
-static int write_slots(const uint8_t *code)
-{
-	for (size_t i = 0, next; i < all.planned; i = next) {
-		int first = all.plan[i].slot;
-
-		for (next = i + 1;
-		     next < all.planned && all.plan[next].slot == first + (int)(next - i); next++)
-			;
-		int r = text_write(slot_address(first), code + i * ARCH_SLOT_SIZE,
-				   (next - i) * ARCH_SLOT_SIZE);
-
-		if (r)
-			return r;
 	}
 	return 0;
 }
@@ -397,9 +389,9 @@ static int write_jumps(const struct patched *o, bool back)
 	return 0;
 }
 
-static int write_all(const uint8_t *code)
+static int write_all(void)
 {
-	int r = write_slots(code);
+	int r = 0;
 
 	for (size_t i = 0; i < all.count && !r; i++)
 		if (all.objects[i].pending && all.objects[i].stubs)
@@ -426,21 +418,17 @@ static void take_back(void)
 
 int patch_write(void)
 {
-	size_t size = page_up(all.planned * ARCH_SLOT_SIZE + 1);
-	uint8_t *code = sys_map(size);
-	int r = code ? build_slots(code) : -ENOMEM;
+	text_open();
+	int r = make_slots();
 
 	if (!r)
 		r = make_records();
 	if (!r) {
-		text_open();
-		r = write_all(code);
+		r = write_all();
 		if (r)
 			take_back();
-		text_close();
 	}
-	if (code)
-		sys_munmap(code, size);
+	text_close();
 	if (r) {
 		patch_cancel();
 		return r;

@@ -1,6 +1,7 @@
 /* shared.c -- which memory may be shared with other processes */
 #include <fcntl.h>
 #include "shared.h"
+#include "stack.h"
 
 #define RANGES 512
 
@@ -70,6 +71,8 @@ bool shared_memory(const void *addr)
 	uintptr_t a = (uintptr_t)addr;
 	bool found;
 
+	if (stack_owns(addr)) /* a join, most often */
+		return false;
 	lock_take(&lock);
 	if (!scanned)
 		scan();

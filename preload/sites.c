@@ -1,34 +1,49 @@
 /* sites.c -- where an object enters the kernel, and what may be overwritten there
  *
- * Three passes: a search for the two bytes of `syscall' by vector compares; where there are any, a
- * search for 32-bit branches that lead near them; then the functions concerned are decoded from
- * their beginnings, noting around each pair which bytes begin an instruction and which are branched
- * to. What a pair needs to be judged lies in two words of 64 bits.
+ * Four steps: a search for the two bytes of `syscall'; where there are any, the functions concerned
+ * are decoded from their beginnings, noting around each pair which bytes begin an instruction and
+ * which are branched to by a short jump or a table; where a pair proves to be an instruction, a
+ * search of all the text for 32-bit branches that lead near; then each pair is judged. What that
+ * takes lies in two words of 64 bits.
+ *
+ * Most libraries hold some pairs, by chance, within other instructions: they are not searched again.
  *
  * Rejected: decoding everything (20 ms for libc); trusting `mov $imm32,%eax; syscall' by its bytes
  * (mov 0x10c(%rax),%edi has b8 before its displacement as well).
  */
-#include <emmintrin.h>
-
+#include "bytes.h"
 #include "insn.h"
+#include "opcode.h"
 #include "pair.h"
 #include "sites.h"
 #include "sys.h"
 
 #define JUMP	 5  /* bytes of a jump */
-#define GRAIN	 64 /* bytes of text to a bit of `near' */
 #define LOOP_MAX 24 /* instructions of a loop that is followed */
 #define TABLES	 64 /* places in a function where a jump table may be named */
 #define MERGE	 32 /* bytes between two FDEs of a function */
 #define RESTORE	 15 /* rt_sigreturn */
 
+/* A function in hand and its pairs. */
+struct body {
+	struct function range;
+	uintptr_t limit;      /* of the text: so far one may read */
+	uint32_t first, last; /* pairs first .. last - 1 */
+	uint16_t flags;	      /* of all its instructions */
+	bool real;	      /* some pair of it is an instruction */
+	bool broken;	      /* could not be decoded */
+	bool partial;	      /* jumps into the midst of another function: part of it */
+};
+
 struct search {
 	const struct object *object;
 	struct pair *pairs; /* ascending */
-	size_t count, room;
-	uint64_t *near;	     /* a bit for each grain from `low' on: some pair's words tell of it */
+	uint32_t count;
+	struct body *bodies; /* of pairs, ascending */
+	uint32_t bodies_count;
+	bool real;	     /* some pair is an instruction */
+	struct near near;    /* some pair's words tell of it */
 	uintptr_t low, high; /* all executable segments */
-	size_t grains;	     /* between them */
 	struct site site;    /* the one in hand */
 	uintptr_t taken;     /* end of what the last one overwrites */
 	uintptr_t tables[TABLES]; /* what may be jump tables of the function in hand */
@@ -37,15 +52,11 @@ struct search {
 	void *arg;
 };
 
-/* A function in hand and its pairs. */
-struct body {
-	struct function range;
-	uintptr_t limit;    /* of the text: so far one may read */
-	size_t first, last; /* pairs first .. last - 1 */
-	unsigned flags;	    /* of all its instructions */
-	bool broken;	    /* could not be decoded */
-	bool partial;	    /* jumps into the midst of another function: part of it */
-};
+/* Pairs, then bits of `near', then bodies. Kept from one object to the next. */
+static struct {
+	char *at;
+	size_t size;
+} memory;
 
 static int32_t int32_at(uintptr_t at)
 {
@@ -60,146 +71,62 @@ static bool is_text(const struct object_load *l)
 	return l->flags & PF_X;
 }
 
-static int add_pair(struct search *s, uintptr_t at)
+/* Makes the memory at least so large. */
+static int reserve(size_t size)
 {
-	if (s->count == s->room) {
-		size_t size = s->room * sizeof *s->pairs;
-		long p = s->room ? sys_mremap(s->pairs, size, 2 * size, MREMAP_MAYMOVE, NULL)
-				 : (long)sys_map(64 * PAGE);
+	size_t more = memory.size ? memory.size : 64 * PAGE;
 
-		if (p <= 0)
-			return -ENOMEM;
-		s->pairs = (struct pair *)p;
-		s->room = (size ? 2 * size : 64 * PAGE) / sizeof *s->pairs;
-	}
+	while (more < size)
+		more *= 2;
+	if (more == memory.size)
+		return 0;
+	long p = memory.size ? sys_mremap(memory.at, memory.size, more, MREMAP_MAYMOVE, NULL)
+			     : (long)sys_map(more);
+
+	if (p <= 0)
+		return -ENOMEM;
+	memory.at = (char *)p;
+	memory.size = more;
+	return 0;
+}
+
+static int add_pair(uintptr_t at, void *search)
+{
+	struct search *s = search;
+
+	if (reserve((s->count + 1) * sizeof *s->pairs))
+		return -ENOMEM;
+	s->pairs = (struct pair *)memory.at;
 	s->pairs[s->count++] = (struct pair){.at = at};
 	return 0;
 }
 
-/* Bit i is set where bytes i and i + 1 from p on are 0f 05. */
-static unsigned pairs_16(uintptr_t p)
-{
-	__m128i a = _mm_loadu_si128((const __m128i *)p),
-		b = _mm_loadu_si128((const __m128i *)(p + 1));
-
-	return (unsigned)_mm_movemask_epi8(_mm_and_si128(_mm_cmpeq_epi8(a, _mm_set1_epi8(0x0f)),
-							 _mm_cmpeq_epi8(b, _mm_set1_epi8(0x05))));
-}
-
-static int search_pairs(struct search *s, uintptr_t p, uintptr_t end)
-{
-	for (; p + 16 < end; p += 16)
-		for (unsigned m = pairs_16(p); m; m &= m - 1)
-			if (add_pair(s, p + (unsigned)__builtin_ctz(m)))
-				return -ENOMEM;
-	for (; p + 1 < end; p++)
-		if (*(const uint8_t *)p == 0x0f && *(const uint8_t *)(p + 1) == 0x05 &&
-		    add_pair(s, p))
-			return -ENOMEM;
-	return 0;
-}
-
-/* The last grain stands for all that is outside, and stays clear. */
-static size_t grain_of(const struct search *s, uintptr_t at)
-{
-	size_t grain = (at - s->low) / GRAIN;
-
-	return grain < s->grains ? grain : s->grains;
-}
-
-static bool is_near(const struct search *s, uintptr_t at)
-{
-	size_t grain = grain_of(s, at);
-
-	return s->near[grain / 64] >> (grain % 64) & 1;
-}
-
-static void set_near(struct search *s, uintptr_t at)
-{
-	size_t grain = grain_of(s, at);
-
-	if (grain < s->grains)
-		s->near[grain / 64] |= 1ull << (grain % 64);
-}
-
 /* The first pair whose words do not end before this address. */
-static size_t first_pair(const struct search *s, uintptr_t at)
+static uint32_t first_pair(const struct search *s, uintptr_t at)
 {
-	size_t low = 0, high = s->count;
+	uint32_t low = 0, count = s->count;
 
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
+	while (count) {
+		uint32_t half = (count + 1) / 2;
 
-		if (s->pairs[middle].at + PAIR_BEHIND < at)
-			low = middle + 1;
-		else
-			high = middle;
+		low += s->pairs[low + half - 1].at + PAIR_BEHIND < at ? half : 0;
+		count -= half;
 	}
 	return low;
 }
 
-static void note_target(struct search *s, uintptr_t at)
+static void note_near(uintptr_t at, void *search)
 {
-	if (!is_near(s, at))
-		return;
-	for (size_t i = first_pair(s, at); i < s->count && s->pairs[i].at <= at + PAIR_BEFORE; i++)
+	struct search *s = search;
+
+	for (uint32_t i = first_pair(s, at); i < s->count && s->pairs[i].at <= at + PAIR_BEFORE; i++)
 		s->pairs[i].targets |= pair_bit(&s->pairs[i], at);
 }
 
-/* Bit i is set where byte i from p on may begin a jmp or jcc with 32 bits; calls lead to the
- * beginning of functions. */
-static uint64_t branches_16(uintptr_t p)
+static void note_target(struct search *s, uintptr_t at)
 {
-	__m128i a = _mm_loadu_si128((const __m128i *)p),
-		b = _mm_loadu_si128((const __m128i *)(p + 1));
-	__m128i jcc = _mm_and_si128(_mm_cmpeq_epi8(a, _mm_set1_epi8(0x0f)),
-				    _mm_cmpeq_epi8(_mm_and_si128(b, _mm_set1_epi8((char)0xf0)),
-						   _mm_set1_epi8((char)0x80)));
-
-	return (unsigned)_mm_movemask_epi8(
-		_mm_or_si128(jcc, _mm_cmpeq_epi8(a, _mm_set1_epi8((char)0xe9))));
-}
-
-static uint64_t branches_64(uintptr_t p)
-{
-	return branches_16(p) | branches_16(p + 16) << 16 | branches_16(p + 32) << 32 |
-	       branches_16(p + 48) << 48;
-}
-
-static uint64_t branches_near_end(uintptr_t p, uintptr_t end)
-{
-	uint64_t m = 0;
-
-	for (unsigned i = 0; i < 64 && p + i + 5 <= end; i++) {
-		const uint8_t *b = (const uint8_t *)p + i;
-
-		if (b[0] == 0xe9 || (b[0] == 0x0f && (b[1] & 0xf0) == 0x80 && p + i + 6 <= end))
-			m |= 1ull << i;
-	}
-	return m;
-}
-
-/* The mask of 64 bytes is worked off without another branch: 30 000 branches of libc, of which 500
- * lead near a pair, would each be guessed wrongly. */
-static void search_branches(struct search *s, uintptr_t start, uintptr_t end)
-{
-	uintptr_t hits[64 + 1];
-
-	for (uintptr_t p = start; p < end; p += 64) {
-		uint64_t m = p + 70 < end ? branches_64(p) : branches_near_end(p, end);
-		unsigned count = 0;
-
-		for (; m; m &= m - 1) {
-			uintptr_t at = p + (unsigned)__builtin_ctzll(m);
-			uintptr_t next = at + 5 + (*(const uint8_t *)at != 0xe9);
-			uintptr_t target = next + (uintptr_t)(intptr_t)int32_at(next - 4);
-
-			hits[count] = target;
-			count += is_near(s, target);
-		}
-		while (count)
-			note_target(s, hits[--count]);
-	}
+	if (near_is(&s->near, at))
+		note_near(at, s);
 }
 
 /* A jump table holds offsets from itself, or addresses in code that is not position-independent.
@@ -277,31 +204,82 @@ static void note_jump(struct search *s, struct body *b, uintptr_t target)
 		b->partial = true;
 }
 
-static void decode_body(struct search *s, struct body *b)
+/* An instruction begins at `at', which pair `next' or one behind it is to be told of; the top bit of
+ * `starts' stands for it, those below for the bytes before. Returns the first pair that is to be
+ * told of later ones. */
+static uint32_t note_starts(struct search *s, struct body *b, uint32_t next, uintptr_t at, uint64_t starts)
 {
-	size_t next = b->first; /* pair whose words tell of bytes from here on */
+	while (next < b->last && s->pairs[next].at + PAIR_BEHIND < at)
+		next++;
+	for (uint32_t i = next; i < b->last && s->pairs[i].at <= at; i++) {
+		s->pairs[i].starts |= starts >> (PAIR_BEHIND - (at - s->pairs[i].at));
+		b->real |= s->pairs[i].at == at;
+	}
+	return next;
+}
+
+/* An instruction that leads elsewhere, names a table, or is for Zydis; *sum is the length and flags
+ * that opcode_look gave, and is filled in. */
+static int follow(struct search *s, struct body *b, uintptr_t at, uint32_t *sum)
+{
 	struct insn in;
 
-	s->tables_count = 0;
-	for (uintptr_t at = b->range.start; at < b->range.end; at += in.length) {
-		if (insn_decode(at, b->limit - at, &in)) {
-			b->broken = true;
-			return;
-		}
-		b->flags |= in.flags;
-		if (in.flags & INSN_JUMP) {
-			if (in.length < JUMP)
-				note_short(s, b, in.target);
-			note_jump(s, b, in.target);
-		}
-		if (in.flags & (INSN_RIP | INSN_INDEXED))
-			keep_table(s, at, &in);
-		while (next < b->last && s->pairs[next].at + PAIR_BEHIND < at)
-			next++;
-		for (size_t i = next; i < b->last && s->pairs[i].at <= at + PAIR_BEFORE; i++)
-			s->pairs[i].starts |= pair_bit(&s->pairs[i], at);
+	if (*sum & OPCODE_FLAGS(INSN_JUMP)) {
+		in.length = *sum & OPCODE_LENGTH;
+		in.target = opcode_target(at, in.length);
+		in.flags = INSN_JUMP;
+	} else if (insn_decode(at, b->limit - at, &in)) {
+		return -EILSEQ;
+	} else {
+		*sum = OPCODE_FLAGS(in.flags) + in.length;
 	}
-	if (b->flags & INSN_INDIRECT)
+	if (in.flags & INSN_JUMP) {
+		if (in.length < JUMP)
+			note_short(s, b, in.target);
+		note_jump(s, b, in.target);
+	}
+	if (in.flags & (INSN_RIP | INSN_INDEXED))
+		keep_table(s, at, &in);
+	return 0;
+}
+
+/* Most instructions are of no interest but for their length and flags. */
+static inline bool is_of_interest(uintptr_t at, uint32_t sum)
+{
+	if (sum & OPCODE_FLAGS(INSN_RIP)) /* only lea can name a table: it ends in the displacement */
+		return ((const uint8_t *)at)[(sum & OPCODE_LENGTH) - 6] == 0x8d;
+	return !sum || sum & OPCODE_FLAGS(INSN_JUMP | INSN_INDEXED);
+}
+
+/* Stops where it has seen that no pair is an instruction. */
+static void decode_body(struct search *s, struct body *b)
+{
+	uint32_t next = b->first, sum;
+	uintptr_t at, due = s->pairs[next].at; /* pair `next' is to be told */
+	uint64_t starts = 0;
+	unsigned flags = 0;
+
+	s->tables_count = 0;
+	for (at = b->range.start; at < b->range.end; at += sum & OPCODE_LENGTH) {
+		starts |= 1ull << 63;
+		if (at >= due) {
+			next = note_starts(s, b, next, at, starts);
+			if (next == b->last && !b->real)
+				return;
+			due = next < b->last ? s->pairs[next].at : UINTPTR_MAX;
+		}
+		sum = b->limit - at >= INSN_ROOM ? opcode_look(at) : 0;
+		if (is_of_interest(at, sum) && follow(s, b, at, &sum)) {
+			b->broken = true;
+			break;
+		}
+		flags |= sum / OPCODE_FLAGS(1);
+		starts >>= sum & OPCODE_LENGTH;
+	}
+	if (at >= due && !b->broken)
+		note_starts(s, b, next, at, starts);
+	b->flags = (uint16_t)flags;
+	if (flags & INSN_INDIRECT && !b->broken)
 		note_tables(s);
 }
 
@@ -439,6 +417,8 @@ static int judge(struct search *s, const struct body *b, const struct pair *p)
 	s->site.vector = b->partial || b->flags & INSN_VECTOR || s->object->careful;
 	s->site.wide = b->flags & INSN_WIDE;
 	s->site.nr = find_number(b, p);
+	if (s->object->wanted && !s->object->wanted(s->site.nr))
+		return 0;
 	start = go_back(s, b, p, JUMP);
 	if (p->at - start >= JUMP)
 		return take(s, SITE_BEFORE, start, p->at);
@@ -469,7 +449,7 @@ static int judge_pair(struct search *s, const struct body *b, const struct pair 
 {
 	const struct object_load *l = object_load_at(s->object, p->at);
 
-	s->site = (struct site){.syscall = p->at, .nr = -1};
+	s->site = (struct site){.syscall = p->at, .nr = -1, .careful = s->object->careful};
 	/* Its FDE begins a byte early: the function cannot be decoded. */
 	if (p->at - l->start >= 8 && pair_literal_number(p) == RESTORE) {
 		s->site.sure = true;
@@ -497,7 +477,7 @@ static int judge_pair(struct search *s, const struct body *b, const struct pair 
 /* The function of a pair. Assembly ends an FDE before or behind the syscall that makes a thread,
  * since what unwinds differs behind it, and begins another a few instructions later (clone,
  * clone3): they are one function. */
-static bool find_body(struct search *s, size_t first, struct body *b)
+static bool find_body(struct search *s, uint32_t first, struct body *b)
 {
 	uintptr_t at = s->pairs[first].at;
 	struct function next;
@@ -521,54 +501,68 @@ static bool find_body(struct search *s, size_t first, struct body *b)
 	}
 }
 
-static int judge_all(struct search *s)
+static void decode_all(struct search *s)
 {
 	struct body b;
+
+	for (uint32_t i = 0; i < s->count; i = i < b.last ? b.last : i + 1) {
+		if (!find_body(s, i, &b))
+			continue;
+		decode_body(s, &b);
+		s->bodies[s->bodies_count++] = b;
+		s->real |= b.real;
+	}
+}
+
+static int judge_all(struct search *s)
+{
+	const struct body *b = s->bodies, *end = b + s->bodies_count;
 	int r = 0;
 
-	for (size_t i = 0; i < s->count && !r;) {
-		if (!find_body(s, i, &b)) {
-			r = judge_pair(s, NULL, &s->pairs[i++]);
-			continue;
-		}
-		decode_body(s, &b);
-		for (; i < b.last && !r; i++)
-			r = judge_pair(s, &b, &s->pairs[i]);
+	for (uint32_t i = 0; i < s->count && !r; i++) {
+		while (b < end && b->last <= i)
+			b++;
+		r = judge_pair(s, b < end && b->first <= i ? b : NULL, &s->pairs[i]);
 	}
 	return r;
 }
 
-/* Text of one segment with data holds pairs by chance. */
-static bool in_functions(struct search *s)
+/* Makes room for what is known of the pairs. */
+static int prepare(struct search *s)
 {
-	struct body b;
+	s->near = near_make(s->low, s->high);
+	size_t pairs = s->count * sizeof *s->pairs, near = near_size(&s->near);
 
-	for (size_t i = 0; i < s->count; i++)
-		if (find_body(s, i, &b))
-			return true;
-	return false;
+	if (reserve(pairs + near + s->count * sizeof *s->bodies))
+		return -ENOMEM;
+	s->pairs = (struct pair *)memory.at;
+	s->near.bits = (uint64_t *)(memory.at + pairs);
+	s->bodies = (struct body *)(memory.at + pairs + near);
+	memset(s->near.bits, 0, near);
+	for (uint32_t i = 0; i < s->count; i++) {
+		near_set(&s->near, s->pairs[i].at - PAIR_BEFORE);
+		near_set(&s->near, s->pairs[i].at + PAIR_BEHIND);
+	}
+	return 0;
 }
 
 static int search_object(struct search *s)
 {
 	const struct object *o = s->object;
+	int r = 0;
 
-	for (int i = 0; i < o->loads; i++)
-		if (is_text(&o->load[i]) && search_pairs(s, o->load[i].start, o->load[i].end))
-			return -ENOMEM;
-	if (!s->count)
-		return 0;
-	s->grains = (s->high - s->low + GRAIN - 1) / GRAIN;
-	s->near = sys_map(s->grains / 8 + 8);
-	if (!s->near)
-		return -ENOMEM;
-	for (size_t i = 0; i < s->count; i++) {
-		set_near(s, s->pairs[i].at - PAIR_BEFORE);
-		set_near(s, s->pairs[i].at + PAIR_BEHIND);
-	}
-	for (int i = 0; i < o->loads && in_functions(s); i++)
+	for (int i = 0; i < o->loads && !r; i++)
 		if (is_text(&o->load[i]))
-			search_branches(s, o->load[i].start, o->load[i].end);
+			r = bytes_syscalls(o->load[i].start, o->load[i].end, add_pair, s);
+	if (r || !s->count)
+		return r;
+	r = prepare(s);
+	if (r)
+		return r;
+	decode_all(s);
+	for (int i = 0; i < o->loads && s->real; i++)
+		if (is_text(&o->load[i]))
+			bytes_branches(o->load[i].start, o->load[i].end, &s->near, note_near, s);
 	return judge_all(s);
 }
 
@@ -582,11 +576,13 @@ int sites_find(const struct object *o, int (*found)(const struct site *, void *)
 		s.low = o->load[i].start < s.low ? o->load[i].start : s.low;
 		s.high = o->load[i].end > s.high ? o->load[i].end : s.high;
 	}
-	int r = search_object(&s);
+	return search_object(&s);
+}
 
-	if (s.near)
-		sys_munmap(s.near, page_up(s.grains / 8 + 8));
-	if (s.pairs)
-		sys_munmap(s.pairs, page_up(s.room * sizeof *s.pairs));
-	return r;
+void sites_done(void)
+{
+	if (memory.size)
+		sys_munmap(memory.at, memory.size);
+	memory.at = NULL;
+	memory.size = 0;
 }

@@ -13,7 +13,7 @@
  * half of a function is a function of its own and jumps back into the first. An exception's landing
  * pad is no concern: it begins with rax in use.
  *
- * Threads: one at a time.    Errors: 0 or -errno.    Memory: maps what it needs, and unmaps it.
+ * Threads: one at a time.    Errors: 0 or -errno.    Memory: maps what it needs, until sites_done.
  */
 #ifndef PRELOAD_SITES_H
 #define PRELOAD_SITES_H
@@ -32,14 +32,19 @@ struct site {
 	bool vector; /* its function uses vector registers: they are to be saved around a park */
 	bool wide;   /* it uses more than XMM0-15: a save of these is not enough */
 	bool sure;   /* it is an instruction; false where nothing tells code from data */
+	bool careful; /* as its object is */
 };
 
 /* sites_find -- call found for every site of the object, by ascending address within a segment.
  *
- * insn_open must have succeeded. Byte pairs within other instructions are not reported; neither is
- * anything in text that the program can write to (it is reported as left). Returns 0, the first
- * result of found that is not 0 (the search ends there), or -ENOMEM.
+ * insn_open must have succeeded. Byte pairs within other instructions are not reported, nor are calls
+ * that the object's `wanted' refuses; neither is anything in text that the program can write to (it
+ * is reported as left). Returns 0, the first result of found that is not 0 (the search ends there),
+ * or -ENOMEM.
  */
 int sites_find(const struct object *o, int (*found)(const struct site *s, void *arg), void *arg);
+
+/* sites_done -- no more objects for now: give the memory back. */
+void sites_done(void);
 
 #endif

@@ -3,6 +3,7 @@
 #include "slot.h"
 
 #define SLOTS_MAX 8192 /* as many as we keep account of */
+#define WINDOW	  32   /* bytes on one side of a syscall that are moved at most */
 
 static struct {
 	char *start, *end, *gate;
@@ -83,25 +84,31 @@ static void put_jump(struct code *c, uintptr_t target)
 	put(c, &target, sizeof target);
 }
 
-/* Repeats the instructions of [from, end). Returns true when the last one was a jump. */
+/* Repeats the instructions of [from, end). Returns true when the last one was a jump. They are
+ * looked at in a copy: nothing need be mapped behind them. */
 static bool put_moved(struct code *c, uintptr_t from, uintptr_t end)
 {
+	uint8_t bytes[WINDOW + INSN_ROOM] = {0};
+	uintptr_t copy = (uintptr_t)bytes;
 	struct insn in = {0};
 
-	for (; from < end; from += in.length) {
+	INVARIANT(end - from <= WINDOW);
+	memcpy(bytes, (const void *)from, end - from);
+	for (uintptr_t size = end - from; copy - (uintptr_t)bytes < size; copy += in.length) {
 		uint8_t *p = c->p;
 		uintptr_t at = c->at;
 
-		if (insn_decode(from, INSN_ROOM, &in)) {
+		if (insn_decode(copy, INSN_ROOM, &in)) {
 			c->error = -ERANGE;
 			return false;
 		}
+		in.target += from - (uintptr_t)bytes;
 		if (in.flags & INSN_JUMP) {
 			put_jump(c, in.target);
 			return true;
 		}
 		for (int i = 0; i < in.length; i++)
-			put(c, (const uint8_t *)from + i, 1);
+			put(c, (const uint8_t *)copy + i, 1);
 		if (!(in.flags & INSN_RIP))
 			continue;
 		intptr_t distance = (intptr_t)(in.target - (at + in.length));

@@ -1,4 +1,5 @@
 /* text.c -- writing to text that is mapped r-x */
+#include <emmintrin.h>
 #include <fcntl.h>
 
 #include "sys.h"
@@ -55,12 +56,10 @@ static int replace_pages(uintptr_t at, const uint8_t *bytes, size_t n)
 
 static bool is_equal(const uint8_t *a, const uint8_t *b, size_t n)
 {
-	for (; n >= 8; n -= 8, a += 8, b += 8) {
-		uint64_t x, y;
+	for (; n >= 16; n -= 16, a += 16, b += 16) {
+		__m128i x = _mm_loadu_si128((const __m128i *)a), y = _mm_loadu_si128((const __m128i *)b);
 
-		__builtin_memcpy(&x, a, 8);
-		__builtin_memcpy(&y, b, 8);
-		if (x != y)
+		if (_mm_movemask_epi8(_mm_cmpeq_epi8(x, y)) != 0xffff)
 			return false;
 	}
 	return !memcmp(a, b, n);

@@ -231,6 +231,28 @@ static void text_that_can_be_written_is_left(void **state)
 	free(f);
 }
 
+static bool getpid_or_unknown(int nr)
+{
+	return nr == 39 || nr < 0;
+}
+
+static void calls_that_nobody_wants_are_not_reported(void **state)
+{
+	struct object o;
+	struct found *f = calloc(1, sizeof *f);
+
+	(void)state;
+	assert_int_equal(this_program(&o), 0);
+	o.wanted = getpid_or_unknown;
+	assert_int_equal(sites_find(&o, collect, f), 0);
+	for (int i = 0; i < f->count; i++)
+		assert_true(getpid_or_unknown(f->site[i].nr) || f->site[i].form == SITE_LEFT);
+	assert_non_null(site_at(f, at_led_to));
+	assert_non_null(site_at(f, at_joined));
+	assert_null(site_at(f, at_plain));
+	free(f);
+}
+
 static int stop(const struct site *s, void *arg)
 {
 	(void)s;
@@ -560,6 +582,7 @@ int main(void)
 		cmocka_unit_test(what_may_not_be_touched_is_left_with_a_reason),
 		cmocka_unit_test(bytes_within_other_instructions_are_no_sites),
 		cmocka_unit_test(text_that_can_be_written_is_left),
+		cmocka_unit_test(calls_that_nobody_wants_are_not_reported),
 		cmocka_unit_test(the_search_ends_when_told),
 		cmocka_unit_test(the_edges_of_text_are_kept_to),
 		cmocka_unit_test(every_site_of_libc_can_be_moved_but_the_restorer),

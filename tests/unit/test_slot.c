@@ -209,6 +209,22 @@ static void replaced_pages_hold_the_same(void **state)
 	assert_as_it_was();
 }
 
+static void nothing_behind_the_text_is_read(void **state)
+{
+	static const uint8_t bytes[] = {0xb8, 39, 0, 0, 0, 0x0f, 0x05};
+	char *p = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uintptr_t end = (uintptr_t)p + PAGE;
+	struct site s = {.syscall = end - 2, .start = end - 7, .length = 5, .form = SITE_BEFORE, .nr = 39};
+	uint8_t code[ARCH_SLOT_SIZE];
+
+	(void)state;
+	assert_int_equal(mprotect((void *)end, PAGE, PROT_NONE), 0);
+	memcpy((void *)s.start, bytes, sizeof bytes);
+	assert_int_equal(slot_build(0, &s, code), 0);
+	assert_memory_equal(code, bytes, 5);
+	munmap(p, 2 * PAGE);
+}
+
 static void slots_are_taken_from_below_and_given_back(void **state)
 {
 	(void)state;
@@ -282,6 +298,7 @@ int main(void)
 		cmocka_unit_test(slots_repeat_what_was_overwritten),
 		cmocka_unit_test(slots_of_far_text_jump_back_indirectly),
 		cmocka_unit_test(replaced_pages_hold_the_same),
+		cmocka_unit_test(nothing_behind_the_text_is_read),
 		cmocka_unit_test(slots_are_taken_from_below_and_given_back),
 		cmocka_unit_test(all_slots_of_a_second_libc_are_right),
 	};
