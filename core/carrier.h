@@ -22,7 +22,7 @@
 struct carrier {
 	void *sp;		/* context of its loop while a task runs */
 	struct hub *hub;	/* atomic; NULL while spare or detached */
-	struct task *current;	/* the task it runs; NULL in its loop */
+	struct task *current;	/* atomic: the task it runs; NULL in its loop and while one leaves */
 	struct task *prev;	/* task whose stack was left by the last switch, to be let go by the next context */
 	struct task *dead;	/* task that ended, to be reaped by the loop */
 	struct task *requeue;	/* task that left without being readied by anyone */
@@ -34,6 +34,9 @@ struct carrier {
 	uint32_t given;		/* futex: bumped when a spare is given a hub */
 	struct carrier *next;	/* among the spares */
 	int64_t cpu_ns;		/* monitor's: CPU time when it looked last */
+	uint32_t sample;	/* atomic: charge the next task that leaves with CPU time (cputime.c) */
+	uint32_t stamps;	/* atomic: odd while a charge is made */
+	int64_t stamped_ns;	/* its CPU time at the last charge; written while stamps is odd */
 	uint64_t native_pc;	/* behind the `syscall' of the call it was last left to */
 	uint64_t native_nr;
 	uint64_t mask;		/* what the kernel blocks on it */

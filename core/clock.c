@@ -70,7 +70,20 @@ int64_t clock_ns(int id)
 	return ts.tv_sec * NSEC + ts.tv_nsec;
 }
 
+static int64_t kernel_ns(int id)
+{
+	struct __kernel_timespec ts = {0};
+
+	SYS(__NR_clock_gettime, id, &ts);
+	return ts.tv_sec * NSEC + ts.tv_nsec;
+}
+
+int64_t clock_own_ns(void)
+{
+	return kernel_ns(CLOCK_THREAD_CPUTIME_ID);
+}
+
 int64_t clock_thread_ns(int tid)
 {
-	return clock_ns((int)(~(unsigned)tid << 3 | 6));
+	return kernel_ns((int)(~(unsigned)tid << 3 | 6));
 }

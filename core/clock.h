@@ -14,8 +14,12 @@ void clock_init(uintptr_t vdso);
 /* The vdso's text: never preempt there, code of ours may have called it. */
 extern uintptr_t clock_vdso_start, clock_vdso_end;
 
-int64_t clock_ns(int id);	/* any clock of clock_gettime(2) that cannot fail */
-int64_t clock_thread_ns(int tid);	/* CPU time of a kernel thread of ours */
+int64_t clock_ns(int id);	/* any clock of clock_gettime(2) that cannot fail, but those of CPU time */
+
+/* CPU time of the calling kernel thread and of another one of ours; 0 when that has ended. Not by the vdso: it knows no such
+ * clock, and its own system calls are redirected. */
+int64_t clock_own_ns(void);
+int64_t clock_thread_ns(int tid);
 
 static inline int64_t clock_now(void)
 {

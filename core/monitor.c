@@ -134,6 +134,7 @@ static int64_t look(struct hub *h, int64_t now)
 
 	if (load_relaxed(&h->sleeping))
 		return 0;
+	store_relaxed(&c->sample, 1);
 	if (unlikely(load_relaxed(&c->refused)) && exchange(&c->refused, 0))
 		preempt(c);
 	if (turns != h->seen_turns || !h->seen_ns) {

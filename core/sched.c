@@ -1,6 +1,7 @@
 /* sched.c -- park, ready, switch */
 #include "sched.h"
 #include "clock.h"
+#include "cputime.h"
 #include "log.h"
 #include "sys.h"
 #include "poll.h"
@@ -40,7 +41,7 @@ static inline void enter(struct carrier *c, struct hub *h, struct task *t)
 	t->carrier = c;
 	t->hub = h;
 	t->park = PARK_RUNNING;
-	c->current = t;
+	store_relaxed(&c->current, t);
 	store_relaxed(&h->turns, h->turns + 1);
 	h->budget--;
 	STAT_ADD(h, switches, 1);
@@ -68,11 +69,12 @@ static void leave(struct task *t)
 		return;
 	}
 	c->prev = t;
+	store_relaxed(&c->current, NULL);
+	cputime_leave(c, t);
 	if (next) {
 		enter(c, h, next);
 		arch_switch(&t->sp, next->sp, fs_for(next));
 	} else {
-		c->current = NULL;
 		arch_switch(&t->sp, c->sp, 0);
 	}
 	finish(t->carrier);
@@ -128,7 +130,8 @@ void sched_exit(struct task *t)
 	void *nowhere;
 
 	c->dead = t;
-	c->current = NULL;
+	store_relaxed(&c->current, NULL);
+	cputime_leave(c, t);
 	arch_switch(&nowhere, c->sp, 0);
 	__builtin_unreachable();
 }
@@ -141,7 +144,8 @@ void sched_preempted(struct carrier *c, struct task *t)
 	t->hog = HOG_TIMES;
 	c->prev = t;
 	c->requeue = t;
-	c->current = NULL;
+	store_relaxed(&c->current, NULL);
+	cputime_leave(c, t);
 	arch_switch(&nowhere, c->sp, 0);
 	__builtin_unreachable();
 }
@@ -161,7 +165,8 @@ void sched_reattach(struct task *t)
 	t->park = PARK_ATTACH;
 	c->prev = t;
 	c->requeue = t;
-	c->current = NULL;
+	store_relaxed(&c->current, NULL);
+	cputime_leave(c, t);
 	arch_switch(&t->sp, c->sp, 0);
 	finish(t->carrier);
 	store_relaxed(&t->carrier->depth, 1);
@@ -234,6 +239,7 @@ void sched_loop(void *arg)
 			poll_hub(h, true);
 			continue;
 		}
+		cputime_enter(c);
 		enter(c, h, t);
 		arch_switch(&c->sp, t->sp, fs_for(t));
 	}
@@ -265,6 +271,7 @@ int sched_start(struct task *t, unsigned wanted)
 	t->carrier = c;
 	t->hub = &hubs[0];
 	t->on_cpu = 1;
+	cputime_start(c, t);
 	stat_carrier_set((uint32_t)c->tid, CARRIER_HUB);
 	start_hub(&hubs[0], c);
 	return 0;
@@ -308,6 +315,7 @@ int sched_fork_child(struct task *t)
 	hubs_sleeping = 0;
 	c->prev = c->dead = c->requeue = NULL;
 	c->retake = 0;
+	cputime_fork(c, t);
 	int r = hub_init(0);
 
 	c->hub = t->hub = &hubs[0];
