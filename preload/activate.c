@@ -120,6 +120,25 @@ static void hook_loader(void)
 	text_close();
 }
 
+/* What the vdso cannot answer it asks the kernel, by its own instructions: the CPU clocks of threads. A plan of its own: where
+ * the kernel does not let us write there, these clocks are the carriers'. */
+static void redirect_vdso(void)
+{
+	struct object o;
+	int r = object_vdso(&o);
+
+	if (r < 0)
+		return;
+	patch_begin(NULL, false);
+	r = patch_add(&o, NULL);
+	if (r == 0)
+		r = patch_write();
+	else
+		patch_cancel();
+	if (r < 0)
+		LOG(INFO, "weft: the vdso cannot be redirected: %d\n", r);
+}
+
 static int redirect(void)
 {
 	int r = insn_open(), left;
@@ -136,6 +155,7 @@ static int redirect(void)
 		native(s ? s->reason : "text cannot be written");
 		return r;
 	}
+	redirect_vdso();
 	stat_shared(sites, patch_sites(&left));
 	stat_shared(sites_left, left);
 	return 0;

@@ -143,6 +143,19 @@ uintptr_t object_r_brk(void)
 	return d ? d->r_brk : 0;
 }
 
+int object_vdso(struct object *o)
+{
+	uintptr_t at = getauxval(AT_SYSINFO_EHDR);
+	const ElfW(Ehdr) *e = (const void *)at;
+
+	if (!e)
+		return -ENOENT;
+	int r = object_from_headers(o, at, (const void *)(at + e->e_phoff), e->e_phnum, "the vdso");
+
+	o->vdso = true;
+	return r;
+}
+
 static bool is_ours(const struct object *o)
 {
 	return object_load_at(o, (uintptr_t)is_ours) != NULL;

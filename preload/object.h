@@ -26,6 +26,7 @@ struct object {
 	uintptr_t base;	  /* load bias: l_addr */
 	bool careful;		/* loaded and not libc: its callers may keep vector registers over a site */
 	bool (*wanted)(int nr); /* calls (-1: unknown) whose sites are looked for; NULL for all */
+	bool vdso;	  /* the kernel's own object */
 	bool textrel;	  /* its text is still to be relocated when the debug hook is called */
 	int loads;
 	struct object_load load[OBJECT_LOADS]; /* PT_LOADs, ascending */
@@ -57,6 +58,9 @@ int object_from_headers(struct object *o, uintptr_t base, const ElfW(Phdr) * hea
  * keeps no list, or what object_from_link_map says.
  */
 int object_each(int (*fn)(const struct object *o, void *arg), void *arg);
+
+/* object_vdso -- describe the vdso. Returns 0, or -ENOENT where the kernel has none. */
+int object_vdso(struct object *o);
 
 /* object_debug -- what the loader shows to debuggers, its first namespace; NULL where there is
  * none. */

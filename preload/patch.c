@@ -1,4 +1,6 @@
 /* patch.c -- redirecting the system calls of loaded objects to slots */
+#include <sys/auxv.h>
+
 #include "insn.h"
 #include "patch.h"
 #include "slot.h"
@@ -7,6 +9,7 @@
 
 #define JUMP 5	/* bytes of a jump */
 #define STUB 16 /* bytes of a jump to far away, rounded up */
+#define STACK_MOST (1ul << 29) /* no stack is expected to grow larger */
 
 /* A site of an object that is patched. */
 struct record {
@@ -19,6 +22,7 @@ struct record {
 struct patched {
 	uintptr_t base, low, high; /* its identity: bias and executable segments */
 	const char *name;	   /* good while it is in the plan */
+	bool stays;		   /* the loader does not tell of it */
 	bool seen;		   /* by the plan in hand */
 	bool pending;		   /* in the plan, not written */
 	bool touched;		   /* jumps to its slots may have been written */
@@ -192,6 +196,7 @@ int patch_add(const struct object *o, void *arg)
 			      .low = low,
 			      .high = high,
 			      .name = o->name,
+			      .stays = o->vdso,
 			      .seen = true,
 			      .pending = true};
 	/* The loader is going to write to this text after it has told of it. */
@@ -238,6 +243,14 @@ bool patch_covers(uintptr_t pc)
 	return false;
 }
 
+/* The vdso may lie above the stack of the process, which grows until it meets a mapping. */
+static bool is_in_stacks_way(uintptr_t at, size_t size)
+{
+	uintptr_t top = page_up(getauxval(AT_EXECFN));
+
+	return at < top && at + size > top - STACK_MOST;
+}
+
 /* Memory for stubs from which all of the range can be reached and back; below it by preference:
  * heaps grow above. */
 static uintptr_t map_near(uintptr_t low, uintptr_t high, size_t size)
@@ -248,7 +261,8 @@ static uintptr_t map_near(uintptr_t low, uintptr_t high, size_t size)
 					   : (low & ~(PAGE - 1)) - distance - size;
 
 			if ((!way && at > low) || at < 16 * PAGE ||
-			    (way ? at + size - low : high - at) > INT32_MAX)
+			    (way ? at + size - low : high - at) > INT32_MAX ||
+			    is_in_stacks_way(at, size))
 				continue;
 			long p = sys_mmap((void *)at, size, PROT_READ | PROT_EXEC,
 					  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
@@ -450,7 +464,7 @@ int patch_loaded(patch_needed *needed, bool strict, int (*add)(const struct obje
 	}
 	r = patch_write();
 	for (size_t i = r ? 0 : all.count; i--;)
-		if (!all.objects[i].seen)
+		if (!all.objects[i].seen && !all.objects[i].stays)
 			drop(&all.objects[i]);
 	return r;
 }

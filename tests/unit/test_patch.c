@@ -327,6 +327,68 @@ static void a_process_lives_on_redirected_calls(void **state)
 			 3); /* the libraries are far from this program */
 }
 
+static int64_t own_time(void)
+{
+	struct timespec ts;
+
+	assert_int_equal(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts), 0);
+	return ts.tv_sec * 1000000000ll + ts.tv_nsec;
+}
+
+static void patch_the_vdso(void)
+{
+	struct object o;
+	struct timespec ts;
+	int left;
+	long calls = gate_calls;
+	int64_t before = own_time();
+
+	assert_int_equal(object_vdso(&o), 0);
+	patch_begin(NULL, false);
+	assert_int_equal(patch_add(&o, NULL), 0);
+	assert_int_equal(patch_write(), 0);
+	assert_true(patch_sites(&left) >= 1);
+	assert_int_equal(gate_calls, calls);
+	assert_true(own_time() > before);
+	assert_int_equal(gate_calls, calls + 1);
+	assert_int_equal(gate_number, __NR_clock_gettime);
+	assert_int_equal(clock_gettime(CLOCK_MONOTONIC, &ts), 0);
+	assert_int_equal(gate_calls, calls + 1);
+	assert_int_equal(patch_loaded(NULL, false, NULL), 0); /* the loader does not know it */
+	calls = gate_calls;
+	assert_true(own_time() > before);
+	assert_int_equal(gate_calls, calls + 1);
+	assert_int_equal(patch_undo(), 0);
+	calls = gate_calls;
+	assert_true(own_time() > before);
+	assert_int_equal(gate_calls, calls);
+	assert_as_it_was();
+	_exit(3);
+}
+
+static void patch_the_vdso_near(void)
+{
+	slots_near_libraries();
+	patch_the_vdso();
+}
+
+static void the_vdso_asks_the_gate_what_it_cannot_answer(void **state)
+{
+	(void)state;
+	assert_int_equal(exit_status(patch_the_vdso_near), 3);
+	assert_int_equal(exit_status(patch_the_vdso), 3);
+}
+
+static void stubs_leave_the_stack_room_to_grow(void **state)
+{
+	uintptr_t top = page_up(getauxval(AT_EXECFN)), at = map_near(top + PAGE, top + 2 * PAGE, PAGE);
+
+	(void)state;
+	assert_true(at != 0);
+	assert_true(at >= top || at <= top - STACK_MOST - PAGE);
+	munmap((void *)at, PAGE);
+}
+
 /* -- time -- */
 
 static int64_t now_us(void)
@@ -383,6 +445,8 @@ int main(void)
 		cmocka_unit_test(what_cannot_be_taken_back_still_works),
 		cmocka_unit_test(any_call_that_fails_leaves_all_or_nothing),
 		cmocka_unit_test(a_process_lives_on_redirected_calls),
+		cmocka_unit_test(the_vdso_asks_the_gate_what_it_cannot_answer),
+		cmocka_unit_test(stubs_leave_the_stack_room_to_grow),
 		cmocka_unit_test(print_what_it_takes),
 	};
 
