@@ -13,12 +13,14 @@ SHELL	:= /bin/bash
 
 ARCH_S		:= core/arch/$(ARCH)/switch.S
 CORE		:= sys log conf stat mem clock heap stack task carrier cputime hub ready timer poll sched futex offload monitor fork
-PRELOAD		:= object bytes opcode insn sites slot text patch user shared credential inject signal fd number transfer sock name sigwait io \
-		   multiplex sleep futexcall process thread cpuclock dispatch activate load
+PRELOAD		:= elfkind ldpreload object bytes opcode insn sites slot text patch user shared credential inject signal fd number \
+		   transfer sock name sigwait io multiplex sleep futexcall exec process thread cpuclock dispatch activate load
 # They run in the program's time, not inside its system calls, and may use vector registers.
 FREE		:= object bytes opcode insn sites slot text patch
 API		:= task
-CLI		:= elfkind help run stats main
+CLI		:= help run stats main
+# Of preload, what the command needs as well: linked into both.
+BOTH		:= elfkind ldpreload
 
 WARN	:= -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wno-unused-parameter \
 	   -Wno-missing-field-initializers
@@ -40,7 +42,7 @@ say	= @printf '  %-6s %s\n' $(1) $(2)
 CORE_O	:= $(CORE:%=$(B)/core/%.o) $(ARCH_S:%.S=$(B)/%.o)
 PRE_O	:= $(PRELOAD:%=$(B)/preload/%.o) $(B)/preload/thunk.o
 API_O	:= $(API:%=$(B)/preload/api/%.o)
-CLI_O	:= $(CLI:%=$(B)/preload/cli/%.o)
+CLI_O	:= $(CLI:%=$(B)/preload/cli/%.o) $(BOTH:%=$(B)/preload/%.o)
 
 all: $(B)/libweft.so $(B)/weft
 

@@ -7,6 +7,7 @@
 #include "conf.h"
 #include "cpuclock.h"
 #include "credential.h"
+#include "exec.h"
 #include "fd.h"
 #include "futexcall.h"
 #include "gate.h"
@@ -81,9 +82,11 @@ static inline bool is_task(struct task *t, uintptr_t sp)
 	return likely(task_on_own_stack(t, sp)) || elsewhere(t, sp);
 }
 
-static struct verdict foreign(struct arch_frame *f)
+static struct verdict foreign(struct task *t, struct arch_frame *f)
 {
 	stat_shared(calls_foreign, 1);
+	if (exec_is(f) && t && t->vfork && !t->sharers)
+		return (struct verdict){exec_make(t, f), 1};
 	if (f->nr == __NR_futex) {
 		long r = futexcall_foreign(f);
 
@@ -136,7 +139,7 @@ struct verdict dispatch(struct arch_frame *f)
 	if (unlikely(f->nr == __NR_clock_gettime) && !cpuclock_is(ARG1(f)))
 		return (struct verdict){(long)f->nr, 0};
 	if (unlikely(!t) || unlikely(!is_task(t, (uintptr_t)f)))
-		return foreign(f);
+		return foreign(t, f);
 	struct carrier *c = t->carrier;
 
 	store_relaxed(&c->depth, 1);

@@ -7,6 +7,7 @@
 #include "process.h"
 #include "clock.h"
 #include "credential.h"
+#include "exec.h"
 #include "fd.h"
 #include "fork.h"
 #include "log.h"
@@ -62,6 +63,7 @@ bool process_vfork_child(struct task *t)
 	if (sys_getpid() != process_id)
 		return true;
 	t->vfork = false;
+	exec_forget(t);
 	signal_cover();
 	return false;
 }
@@ -69,7 +71,7 @@ bool process_vfork_child(struct task *t)
 long process_execve(struct task *t, struct arch_frame *f)
 {
 	signal_expose(t);
-	long r = arch_syscall((long)f->nr, (long)ARG1(f), (long)ARG2(f), (long)ARG3(f), (long)ARG4(f), (long)ARG5(f), 0);
+	long r = exec_make(t, f);
 
 	signal_cover();
 	return r;

@@ -18,12 +18,13 @@
 
 #include "cli.h"
 #include "elfkind.h"
+#include "ldpreload.h"
 
 #ifndef LIBDIR
 #define LIBDIR "/usr/local/lib"
 #endif
-#define LIBRARY		"libweft.so"
-#define SONAME		"libweft.so.0"
+#define LIBRARY		LDPRELOAD_LIBRARY
+#define SONAME		LDPRELOAD_SONAME
 #define SHELL		"/bin/sh"
 
 const struct cli_option cli_options[] = {
@@ -169,34 +170,13 @@ static int find_library(char *path, size_t n)
 	return 0;
 }
 
-static bool is_ours(const char *entry, size_t n)
-{
-	const char *slash = memrchr(entry, '/', n);
-	const char *base = slash ? slash + 1 : entry;
-
-	n -= (size_t)(base - entry);
-	return (n == strlen(LIBRARY) && !memcmp(base, LIBRARY, n)) ||
-	       (n == strlen(SONAME) && !memcmp(base, SONAME, n));
-}
-
 /* other_preloads -- LD_PRELOAD without our own entries; "" for none. */
 static char *other_preloads(const char *list)
 {
-	char *others = strdup(list), *to = others;
+	char *others = strdup(list);
 
-	while (others && *(list += strspn(list, " :"))) {
-		size_t n = strcspn(list, " :");
-
-		if (!is_ours(list, n)) {
-			if (to != others)
-				*to++ = list[-1];
-			memcpy(to, list, n);
-			to += n;
-		}
-		list += n;
-	}
 	if (others)
-		*to = 0;
+		ldpreload_others(list, others);
 	return others;
 }
 

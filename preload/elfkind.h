@@ -10,8 +10,8 @@
  *          kernel is the better judge.
  * Memory:  only the caller's struct elfkind_work.   Blocking: as the caller's io does.
  */
-#ifndef CLI_ELFKIND_H
-#define CLI_ELFKIND_H
+#ifndef PRELOAD_ELFKIND_H
+#define PRELOAD_ELFKIND_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,0 +1,217 @@
+/* exec.c -- execve and execveat: what the program that is started gets of us
+ *
+ * A program that this library cannot help (elfkind.def has the kinds) is started without it in LD_PRELOAD: a loader of another
+ * kind would complain of it, and a sanitizer that is not the first library refuses to start. The rest of the environment goes
+ * through as it is, and so does all of it when anything about it or the program is not understood: the kernel is the better
+ * judge, and says what is wrong.
+ *
+ * The caller may be a child of vfork: it stands in our memory, on a stack of any size, and nobody comes back from an exec. So
+ * what is needed is mapped for each call, named by the task whose stack it is (only that task's children of vfork use it, one
+ * after the other, while it waits), and unmapped when the exec has failed or the parent goes on.
+ */
+#include <fcntl.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/statvfs.h>
+#include "elfkind.h"
+#include "exec.h"
+#include "ldpreload.h"
+
+#define ENTRIES 16384	/* of an environment that is passed on changed */
+#define LIST	"LD_PRELOAD="
+#define SEARCH	"PATH="
+
+struct room {
+	struct elfkind_work work;
+	uintptr_t pages[2];	/* of the program's memory that were found readable last: an array's and a string's */
+	bool last;		/* the index of the later one */
+	char path[ELFKIND_PATH], becomes[ELFKIND_PATH + sizeof LIST];
+	char *env[ENTRIES + 1];
+};
+
+/* -- memory of the program, which may not be there -- */
+
+static bool is_readable(struct room *room, const void *p)
+{
+	uintptr_t page = (uintptr_t)p / PAGE + 1;
+
+	if (page == room->pages[0] || page == room->pages[1])
+		return true;
+	if (!user_readable((void *)((uintptr_t)p & ~(PAGE - 1)), 8))
+		return false;
+	room->last = !room->last;
+	room->pages[room->last] = page;
+	return true;
+}
+
+static bool begins(struct room *room, const char *s, const char *with)
+{
+	while (*with && is_readable(room, s) && *s == *with)
+		s++, with++;
+	return !*with;
+}
+
+/* Is it a string of less than ELFKIND_PATH bytes? */
+static bool is_text(struct room *room, const char *s)
+{
+	for (size_t n = 0; n < ELFKIND_PATH && is_readable(room, s + n); n++)
+		if (!s[n])
+			return true;
+	return false;
+}
+
+/* The entry that begins so; NULL where there is none. *n becomes the number of entries, -1 when they cannot be read or are too
+ * many, or two begin so: which of them counts is its reader's affair. */
+static const char *find(struct room *room, char *const *env, const char *begin, long *n)
+{
+	const char *found = NULL;
+
+	for (*n = 0; *n < ENTRIES && is_readable(room, env + *n); ++*n) {
+		if (!env[*n])
+			return found;
+		if (!begins(room, env[*n], begin))
+			continue;
+		if (found)
+			break;
+		found = env[*n];
+	}
+	*n = -1;
+	return NULL;
+}
+
+/* -- the program -- */
+
+static char *put(char *to, const char *text)
+{
+	while (*text)
+		*to++ = *text++;
+	*to = 0;
+	return to;
+}
+
+/* The path of what is executed; NULL when that is not understood. */
+static const char *find_path(struct room *room, const struct arch_frame *f)
+{
+	const char *name = (const char *)(f->nr == __NR_execve ? ARG1(f) : ARG2(f));
+	char digits[12], *number = digits + sizeof digits - 1;
+	int fd = (int)ARG1(f);
+
+	if (!is_text(room, name))
+		return NULL;
+	if (f->nr == __NR_execve || *name == '/' || (fd == AT_FDCWD && *name))
+		return name;
+	if (fd < 0 || (!*name && !(ARG5(f) & AT_EMPTY_PATH)) || strlen(name) > sizeof room->path - 64)
+		return NULL;
+	*number = 0;
+	do
+		*--number = (char)('0' + fd % 10);
+	while (fd /= 10);
+	char *end = put(put(room->path, "/proc/thread-self/fd/"), number);
+
+	if (*name)
+		put(put(end, "/"), name);
+	return room->path;
+}
+
+static int io_open(const char *path)
+{
+	struct stat st;
+	long r = SYS(__NR_newfstatat, AT_FDCWD, path, &st, 0);
+
+	if (r == 0 && !S_ISREG(st.st_mode))
+		r = -EACCES;
+	if (r == 0)
+		r = SYS(__NR_faccessat2, AT_FDCWD, path, 1 /* X_OK */, AT_EACCESS);
+	return (int)(r < 0 ? r : sys_open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0));
+}
+
+static int64_t io_read(int fd, void *buf, size_t n, int64_t at)
+{
+	return sys_pread(fd, buf, n, at);
+}
+
+static void io_close(int fd)
+{
+	sys_close(fd);
+}
+
+static void io_rights(int fd, struct elfkind_rights *to)
+{
+	struct stat st = {0};
+	struct statfs fs = {0};
+
+	SYS(__NR_fstat, fd, &st);
+	SYS(__NR_fstatfs, fd, &fs);
+	*to = (struct elfkind_rights){
+		.mode = st.st_mode, .file_uid = st.st_uid, .file_gid = st.st_gid,
+		.uid = (uint32_t)SYS(__NR_getuid), .euid = (uint32_t)SYS(__NR_geteuid),
+		.gid = (uint32_t)SYS(__NR_getgid), .egid = (uint32_t)SYS(__NR_getegid),
+		.capable = SYS(__NR_fgetxattr, fd, "security.capability", NULL, 0) > 0,
+		.honoured = !(fs.f_flags & ST_NOSUID) && SYS(__NR_prctl, PR_GET_NO_NEW_PRIVS) != 1,
+	};
+}
+
+static bool is_helped(struct room *room, const char *path, const char *search)
+{
+	static const struct elfkind_io io = {io_open, io_read, io_close, io_rights};
+
+	return !*elfkind_text(elfkind_of_path(&io, path, search, &room->work));
+}
+
+/* -- the call -- */
+
+static char **without(struct room *room, char *const *env, long n, const char *list)
+{
+	bool others = room->becomes[sizeof LIST - 1];
+	char **to = room->env;
+
+	for (long i = 0; i < n; i++)
+		if (env[i] != list)
+			*to++ = env[i];
+		else if (others)
+			*to++ = room->becomes;
+	*to = NULL;
+	return room->env;
+}
+
+/* The environment to be passed instead of this one, or this one. */
+static char *const *choose(struct task *t, const struct arch_frame *f, char *const *env)
+{
+	struct room *room = t->exec = sys_map(sizeof *room);
+	long n, any;
+
+	if (!room || !env)
+		return env;
+	const char *list = find(room, env, LIST, &n);
+
+	if (!list || !is_text(room, list) || !ldpreload_others(list + sizeof LIST - 1, put(room->becomes, LIST)))
+		return env;
+	const char *search = find(room, env, SEARCH, &any), *path = find_path(room, f);
+
+	if (!path)
+		return env;
+	if (search)
+		search = is_text(room, search) ? search + sizeof SEARCH - 1 : NULL;
+	return is_helped(room, path, search) ? env : without(room, env, n, list);
+}
+
+long exec_make(struct task *t, struct arch_frame *f)
+{
+	long r;
+
+	exec_forget(t);
+	if (f->nr == __NR_execve)
+		r = SYS(f->nr, ARG1(f), ARG2(f), choose(t, f, (char *const *)ARG3(f)));
+	else
+		r = SYS(f->nr, ARG1(f), ARG2(f), ARG3(f), choose(t, f, (char *const *)ARG4(f)), ARG5(f));
+	exec_forget(t);
+	return r;
+}
+
+void exec_forget(struct task *t)
+{
+	if (t->exec)
+		sys_munmap(t->exec, sizeof(struct room));
+	t->exec = NULL;
+}
