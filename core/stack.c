@@ -20,7 +20,7 @@ struct slab {
 	uint32_t free;		/* head of the free list through next[] */
 	uint32_t *next;		/* a slot's successor in the free list; a used slot names itself */
 	uint8_t *cold;		/* a free slot without pages */
-	uint8_t *wide;		/* a slot whose guard was made larger than a page */
+	uint32_t *guard;	/* pages of a slot's guard */
 	size_t map_offset;	/* base lies this far into the mapping */
 };
 
@@ -32,16 +32,38 @@ static bool no_guard_advice;
 static struct lock lock;
 static uintptr_t low = UINTPTR_MAX, high;	/* bounds of all slabs, atomic, only ever grow */
 
-static int guard(char *slot, size_t n)
+static int close_pages(char *at, size_t pages)
 {
 	if (!no_guard_advice) {
-		long r = sys_madvise(slot, n, MADV_GUARD_INSTALL);
+		long r = sys_madvise(at, pages * PAGE, MADV_GUARD_INSTALL);
 
 		if (r != -EINVAL)
 			return (int)r;
 		no_guard_advice = true;
 	}
-	return (int)sys_mprotect(slot, n, PROT_NONE);
+	return (int)sys_mprotect(at, pages * PAGE, PROT_NONE);
+}
+
+static int open_pages(char *at, size_t pages)
+{
+	return (int)(no_guard_advice ? sys_mprotect(at, pages * PAGE, PROT_READ | PROT_WRITE) :
+				       sys_madvise(at, pages * PAGE, MADV_GUARD_REMOVE));
+}
+
+/* The lowest pages of the slot become its guard: so many and no more. */
+static int set_guard(struct slab *s, uint32_t i, size_t pages)
+{
+	char *slot = s->base + i * s->slot;
+	uint32_t had = s->guard[i];
+	int r = 0;
+
+	if (pages > had)
+		r = close_pages(slot, pages);
+	else if (pages < had)
+		r = open_pages(slot + pages * PAGE, had - pages);
+	if (r == 0)
+		s->guard[i] = (uint32_t)pages;
+	return r;
 }
 
 static struct slab *slab_new(size_t slot)
@@ -64,19 +86,20 @@ static struct slab *slab_new(size_t slot)
 		return NULL;
 	uint32_t slots = (uint32_t)(bytes / slot);
 	uint32_t *next = mem_get(slots * sizeof *next);
-	uint8_t *cold = mem_get(slots), *wide = mem_get(slots);
+	uint32_t *guard = mem_get(slots * sizeof *guard);
+	uint8_t *cold = mem_get(slots);
 
-	if (!next || !cold || !wide) {
+	if (!next || !cold || !guard) {
 		mem_put(next, slots * sizeof *next);
 		mem_put(cold, slots);
-		mem_put(wide, slots);
+		mem_put(guard, slots * sizeof *guard);
 		sys_munmap((void *)p, map);
 		return NULL;
 	}
 	uintptr_t base = shift ? (((uintptr_t)p + (2ul << 20) - 1) & ~((2ul << 20) - 1)) + shift : (uintptr_t)p;
 
 	sys_madvise((void *)p, map, MADV_NOHUGEPAGE);
-	*s = (struct slab){(char *)base, map, slot, slots, 0, 0, NO_SLOT, next, cold, wide, base - (uintptr_t)p};
+	*s = (struct slab){(char *)base, map, slot, slots, 0, 0, NO_SLOT, next, cold, guard, base - (uintptr_t)p};
 	if (slab_count < (unsigned)(s - slabs) + 1)
 		slab_count = (unsigned)(s - slabs) + 1;
 	if (next_bytes < SLAB_MOST)
@@ -94,29 +117,25 @@ static void slab_free(struct slab *s)
 	sys_munmap(s->base - s->map_offset, s->bytes);
 	mem_put(s->next, s->slots * sizeof *s->next);
 	mem_put(s->cold, s->slots);
-	mem_put(s->wide, s->slots);
+	mem_put(s->guard, s->slots * sizeof *s->guard);
 	stat_shared(stacks_mapped, -(int64_t)s->bytes);
 	s->base = NULL;
 }
 
 static char *slab_take(struct slab *s, bool *warm)
 {
-	uint32_t i = s->free;
+	uint32_t i = s->free != NO_SLOT ? s->free : s->fresh;
 
-	if (i != NO_SLOT) {
+	if (i == s->slots || set_guard(s, i, 1) < 0)
+		return NULL;
+	if (i == s->fresh) {
+		s->fresh++;
+		*warm = false;
+	} else {
 		s->free = s->next[i];
 		*warm = !s->cold[i];
 		if (*warm)
 			warm_bytes -= s->slot;
-	} else if (s->fresh < s->slots) {
-		i = s->fresh++;
-		if (guard(s->base + i * s->slot, PAGE) < 0) {
-			s->fresh--;
-			return NULL;
-		}
-		*warm = false;
-	} else {
-		return NULL;
 	}
 	s->next[i] = i;
 	s->used++;
@@ -162,6 +181,17 @@ static struct slab *slab_of(const void *addr)
 	return NULL;
 }
 
+/* The slot that holds the address, and how far into it that lies. Under the lock. */
+static struct slab *slot_of(const void *addr, uint32_t *i, size_t *off)
+{
+	struct slab *s = slab_of(addr);
+	size_t at = s ? (size_t)((char *)addr - s->base) : 0;
+
+	*i = s ? (uint32_t)(at / s->slot) : 0;
+	*off = s ? at % s->slot : 0;
+	return s;
+}
+
 bool stack_owns(const void *addr)
 {
 	uintptr_t a = (uintptr_t)addr;
@@ -180,18 +210,11 @@ bool stack_put(void *addr, size_t size)
 	bool done = false;
 
 	lock_take(&lock);
-	struct slab *s = slab_of(addr);
-	size_t off = s ? (size_t)((char *)addr - s->base) : 0;
-	uint32_t i = s ? (uint32_t)(off / s->slot) : 0;
+	uint32_t i;
+	size_t off;
+	struct slab *s = slot_of(addr, &i, &off);
 
-	if (s && off % s->slot == 0 && size == s->slot && i < s->fresh && s->next[i] == i) {
-		if (s->wide[i]) {	/* the next user's guard is one page again */
-			s->wide[i] = 0;
-			if (no_guard_advice)
-				sys_mprotect((char *)addr + PAGE, size - PAGE, PROT_READ | PROT_WRITE);
-			else
-				sys_madvise((char *)addr + PAGE, size - PAGE, MADV_GUARD_REMOVE);
-		}
+	if (s && off == 0 && size == s->slot && i < s->fresh && s->next[i] == i) {
 		bool cold = warm_bytes + s->slot > WARM_BYTES;
 
 		if (cold)
@@ -214,40 +237,30 @@ bool stack_put(void *addr, size_t size)
 
 int stack_guard(void *addr, size_t n)
 {
-	if (n <= PAGE)
-		return 0;
-	lock_take(&lock);
-	struct slab *s = slab_of(addr);
+	uint32_t i;
+	size_t off;
 
-	if (s)
-		s->wide[((char *)addr - s->base) / (ptrdiff_t)s->slot] = 1;
+	lock_take(&lock);
+	struct slab *s = slot_of(addr, &i, &off);
+	int r = s && off == 0 && n < s->slot ? set_guard(s, i, n / PAGE) : -EINVAL;
+
 	lock_drop(&lock);
-	return guard(addr, n);
+	return r;
 }
 
 int stack_open(void *addr, size_t n)
 {
-	size_t off = 0;
-	bool raised;
+	uint32_t i;
+	size_t off;
 
 	lock_take(&lock);
-	struct slab *s = slab_of(addr);
-	uint32_t i = s ? (uint32_t)(((char *)addr - s->base) / (ptrdiff_t)s->slot) : 0;
-	bool whole;
+	struct slab *s = slot_of(addr, &i, &off);
+	size_t end = s ? s->guard[i] * PAGE : 0;
+	bool all = s && off + n == s->slot, rest = s && off < end && off + n >= end;
+	int r = all || rest ? set_guard(s, i, off / PAGE) : 0;
 
-	if (s)
-		off = (size_t)((char *)addr - s->base) % s->slot;
-	whole = s && off + n == s->slot;	/* libc opens a fresh stack above its guard */
-	raised = s && s->wide[i];
-	if (s)
-		s->wide[i] = whole && off > PAGE;
 	lock_drop(&lock);
-	if (whole)
-		return off > PAGE ? guard((char *)addr - off, off) : 0;
-	if (!raised)
-		return 0;
-	return no_guard_advice ? (int)sys_mprotect(addr, n, PROT_READ | PROT_WRITE) :
-				 (int)sys_madvise(addr, n, MADV_GUARD_REMOVE);
+	return r;
 }
 
 void stack_lock(void)

@@ -24,7 +24,7 @@ bool stack_put(void *addr, size_t size);
 /* stack_owns -- does the address lie in a slab? */
 bool stack_owns(const void *addr);
 
-/* stack_guard -- make the lowest `n' bytes of a slot its guard (it has one page from the start). */
+/* stack_guard -- make the lowest `n' bytes of a slot its guard: it has one page from the start, and may have none. */
 int stack_guard(void *addr, size_t n);
 
 /* stack_open -- libc opens these bytes: up to the slot's end, so that what lies below is the guard; or a part of a guard that

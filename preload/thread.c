@@ -351,6 +351,8 @@ long thread_mmap(struct task *t, struct arch_frame *f)
 		return GATE_NATIVE;
 	void *p = stack_get(ARG2(f));
 
+	if (p && ARG3(f) != PROT_NONE)		/* libc opens what is above a guard later: there is to be none */
+		stack_guard(p, 0);
 	return p ? (long)p : GATE_NATIVE;
 }
 

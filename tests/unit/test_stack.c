@@ -113,6 +113,37 @@ static void a_larger_guard_does_not_outlive_its_stack(void **state)
 	stack_put(q, 131072);
 }
 
+static void a_guard_becomes_what_libc_asks_for(void **state)
+{
+	enum { SIZE = 131072 };
+	char *p = stack_get(SIZE);
+
+	(void)state;
+	assert_int_equal(stack_guard(p, 0), 0);
+	assert_true(writable(p));
+	assert_int_equal(stack_guard(p, PAGE), 0);
+	assert_false(writable(p));
+	assert_int_equal(stack_open(p + 4 * PAGE, SIZE - 4 * PAGE), 0);		/* a fresh one's, above its guard */
+	assert_false(writable(p + 4 * PAGE - 1));
+	assert_true(writable(p + 4 * PAGE));
+	assert_int_equal(stack_open(p + 2 * PAGE, 2 * PAGE), 0);		/* a smaller guard */
+	assert_false(writable(p + 2 * PAGE - 1));
+	assert_true(writable(p + 2 * PAGE));
+	assert_int_equal(stack_open(p + 6 * PAGE, PAGE), 0);			/* open already */
+	assert_false(writable(p + 2 * PAGE - 1));
+	assert_int_equal(stack_open(p, 2 * PAGE), 0);
+	assert_true(writable(p));
+	assert_int_equal(stack_guard(p + PAGE, PAGE), -EINVAL);
+	assert_int_equal(stack_guard(p, SIZE), -EINVAL);
+	assert_true(stack_put(p, SIZE));
+	char *q = stack_get(SIZE);
+
+	assert_ptr_equal(p, q);
+	assert_false(writable(q));
+	assert_true(writable(q + PAGE));
+	stack_put(q, SIZE);
+}
+
 static size_t resident(void)
 {
 	unsigned long size = 0, pages = 0;
@@ -208,6 +239,7 @@ int main(void)
 		cmocka_unit_test(what_is_not_a_whole_stack_is_not_put),
 		cmocka_unit_test(the_top_of_a_used_stack_is_zero_again),
 		cmocka_unit_test(a_larger_guard_does_not_outlive_its_stack),
+		cmocka_unit_test(a_guard_becomes_what_libc_asks_for),
 		cmocka_unit_test(a_refused_slab_is_a_refused_stack_and_no_more),
 		cmocka_unit_test(without_guard_advice_mprotect_makes_the_guard),
 		cmocka_unit_test(no_stack_is_given_without_its_guard),
