@@ -191,7 +191,7 @@ static void on_signal(int sig, siginfo_t *info, void *context)
 		struct uapi_sigaction act;
 
 		signal_action(sig, &act);
-		if ((void *)act.handler != (void *)SIG_DFL && (void *)act.handler != (void *)SIG_IGN)
+		if (signal_held() || ((void *)act.handler != (void *)SIG_DFL && (void *)act.handler != (void *)SIG_IGN))
 			signal_catch(sig, info, context);
 		return;
 	}

@@ -14,6 +14,7 @@ static struct lock lock;		/* also of the counts */
 static uint32_t blockers[SIGNALS];	/* how many tasks block a signal, libc's moments left out */
 static uint32_t tasks;
 static uint64_t process_pending;	/* atomic */
+static bool held;		/* atomic: all tasks block INJECT_SIGNAL */
 static siginfo_t process_info[SIGNALS + 1];
 
 static bool caught(int sig)
@@ -65,13 +66,21 @@ static void count(struct task *t, uint64_t mask)
 	}
 }
 
+/* What carriers are to block: what all tasks do. The signal that preempts comes through all the same; when it is the program's,
+ * inject.c asks whether it is held back. */
 static uint64_t blocked_by_all(void)
 {
 	uint64_t all = 0;
 
 	for (int i = 0; i < SIGNALS; i++)
 		all |= (uint64_t)(blockers[i] && blockers[i] >= tasks) << i;
-	return all;
+	store_relaxed(&held, (all & signal_bit(INJECT_SIGNAL)) != 0);
+	return all & ~signal_bit(INJECT_SIGNAL);
+}
+
+bool signal_held(void)
+{
+	return load_relaxed(&held);
 }
 
 /* The task's mask has changed: what it lets through must get through to it, what nobody lets through stays in the kernel. */
@@ -137,6 +146,12 @@ void signal_send(struct hub *me, struct task *t, int sig)
 	note(me, t, sig);
 }
 
+/* Of several that would have a pending signal one gets it. */
+static bool take_pending(uint64_t *pending, int sig)
+{
+	return __atomic_fetch_and(pending, ~signal_bit(sig), __ATOMIC_SEQ_CST) & signal_bit(sig);
+}
+
 static bool lets_through(struct task *t, void *sig)
 {
 	uint64_t bit = signal_bit((int)(intptr_t)sig);
@@ -154,7 +169,8 @@ void signal_hand_out(struct hub *me)
 
 		if (!t)
 			continue;	/* it stays pending until somebody unblocks it */
-		__atomic_fetch_and(&process_pending, ~signal_bit(sig), __ATOMIC_SEQ_CST);
+		if (!take_pending(&process_pending, sig))
+			continue;
 		t->siginfo = &process_info[sig];
 		note(me, t, sig);
 	}
@@ -202,6 +218,20 @@ void signal_information(struct task *t, int sig, siginfo_t *info)
 	info->si_code = SI_TKILL;
 	info->si_pid = (int)sys_getpid();
 	info->si_uid = (unsigned)SYS(__NR_getuid);
+}
+
+int signal_take(struct task *t, uint64_t set, siginfo_t *info)
+{
+	uint64_t mine = load_seq(&t->sigpending) & set, all = load_seq(&process_pending) & set;
+	int sig = mine ? __builtin_ctzll(mine) + 1 : all ? __builtin_ctzll(all) + 1 : 0;
+
+	if (mine && take_pending(&t->sigpending, sig))
+		signal_information(t, sig, info);
+	else if (!mine && all && take_pending(&process_pending, sig))
+		*info = process_info[sig];
+	else
+		return 0;
+	return sig;
 }
 
 struct call {
@@ -255,7 +285,7 @@ int signal_next(struct task *t, struct uapi_sigaction *act)
 	while ((due = load_seq(&t->sigpending) & ~t->sigmask)) {
 		int sig = __builtin_ctzll(due) + 1;
 
-		__atomic_fetch_and(&t->sigpending, ~signal_bit(sig), __ATOMIC_SEQ_CST);
+		take_pending(&t->sigpending, sig);
 		*act = actions[sig];
 		if (caught(sig)) {
 			if (act->flags & SA_RESETHAND) {
@@ -369,10 +399,10 @@ void signal_init(struct task *t)
 			install(sig);
 	}
 	sys_sigmask(SIG_SETMASK, NULL, &t->sigmask);
-	carrier_mask = t->sigmask;
 	tasks = 1;
 	count(t, t->sigmask);
 	inject_init();
+	set_real_mask(t, blocked_by_all());
 }
 
 long signal_rt_sigaction(struct task *t, struct arch_frame *f)

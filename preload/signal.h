@@ -36,6 +36,9 @@ bool signal_deliver(struct task *t, struct arch_frame *f, long *result);
 /* signal_hand_out -- give the process's pending signals to tasks; for hub_on_signal. */
 void signal_hand_out(struct hub *h);
 
+/* signal_take -- a pending signal of the set, the task's own or the process's, for a task that waits for it. 0: none. */
+int signal_take(struct task *t, uint64_t set, siginfo_t *info);
+
 /* signal_send -- to a task, as tgkill does. */
 void signal_send(struct hub *me, struct task *t, int sig);
 

@@ -11,20 +11,6 @@
 #include "number.h"
 #include "signal.h"
 
-/* Take a signal of the set that was sent to this task; 0: none. */
-static int take_own(struct task *t, uint64_t set, siginfo_t *info)
-{
-	uint64_t mine = load_seq(&t->sigpending) & set;
-	int sig;
-
-	if (!mine)
-		return 0;
-	sig = __builtin_ctzll(mine) + 1;
-	__atomic_fetch_and(&t->sigpending, ~signal_bit(sig), __ATOMIC_SEQ_CST);
-	signal_information(t, sig, info);
-	return sig;
-}
-
 static long wait_for(struct task *t, uint64_t set, siginfo_t *info, int64_t deadline)
 {
 	struct __kernel_timespec zero = {0, 0};
@@ -35,7 +21,7 @@ static long wait_for(struct task *t, uint64_t set, siginfo_t *info, int64_t dead
 	for (;;) {
 		uint32_t seen = e ? fd_edges(e) : 0;
 
-		r = take_own(t, set, info);
+		r = signal_take(t, set, info);
 		if (!r)
 			r = SYS(__NR_rt_sigtimedwait, &set, info, &zero, UAPI_SIGSET_SIZE);
 		if (r != -EAGAIN || deadline == 0)
@@ -102,7 +88,7 @@ static long once(struct transfer *x, size_t done)
 {
 	struct signalfd_siginfo out = {0};
 	siginfo_t info;
-	int sig = take_own(x->task, x->task->sigwait, &info);
+	int sig = signal_take(x->task, x->task->sigwait, &info);
 
 	if (!sig)
 		return SYS(__NR_preadv2, x->number, x->iov, x->iov_count, -1, -1, RWF_NOWAIT);
