@@ -69,6 +69,18 @@ int carrier_start(struct carrier *c, void (*loop)(void *))
 	return tid < 0 ? (int)tid : 0;
 }
 
+void carrier_signal(const struct carrier *c, long what)
+{
+	siginfo_t info = {0};
+
+	info.si_signo = CARRIER_SIGNAL;
+	info.si_code = SI_QUEUE;
+	info.si_pid = (int)sys_getpid();
+	info.si_value.sival_ptr = (void *)what;
+	if (c->tid)
+		SYS(__NR_rt_tgsigqueueinfo, info.si_pid, c->tid, CARRIER_SIGNAL, &info);
+}
+
 static struct carrier *pop(struct carrier **list)
 {
 	lock_take(&spares_lock);

@@ -44,6 +44,14 @@ struct carrier {
 	uint32_t refused;	/* atomic: a signal of ours could not act where it came; the monitor sends another */
 };
 
+/* Carriers are spoken to by a signal that debuggers pass and that by default does nothing; its si_value says what for. */
+#define CARRIER_SIGNAL	SIGURG
+#define CARRIER_PREEMPT 0x57656674l	/* its task has run for long enough */
+#define CARRIER_KICK	0x57656675l	/* look at signals and masks; end the wait */
+
+/* carrier_signal -- send it CARRIER_PREEMPT or CARRIER_KICK; from any thread, and from a signal handler. */
+void carrier_signal(const struct carrier *c, long what);
+
 /* carrier_new -- memory for one; the thread is made by carrier_start. */
 struct carrier *carrier_new(void);
 

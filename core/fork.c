@@ -5,12 +5,14 @@
 #include "mem.h"
 #include "monitor.h"
 #include "offload.h"
+#include "own.h"
 #include "sched.h"
 #include "stack.h"
 #include "stat.h"
 
 void fork_before(void)
 {
+	own_hold();		/* first: who moves them may want memory */
 	lock_take(&task_lock);
 	stack_lock();
 	mem_lock_all();
@@ -21,9 +23,10 @@ void fork_parent(void)
 	mem_unlock_all();
 	stack_unlock();
 	lock_drop(&task_lock);
+	own_drop();
 }
 
-int fork_child(struct task *t)
+void fork_child(struct task *t)
 {
 	fork_parent();
 	t->tid = (uint32_t)sys_gettid();
@@ -31,8 +34,6 @@ int fork_child(struct task *t)
 	offload_forget();
 	monitor_forget();
 	stat_fork();
-	int r = sched_fork_child(t);
-
+	sched_fork_child(t);
 	task_forget_others(t);
-	return r;
 }

@@ -10,6 +10,6 @@
 
 void fork_before(void);
 void fork_parent(void);
-int fork_child(struct task *t);	/* 0 or -errno: the child then has no hub */
+void fork_child(struct task *t);
 
 #endif

@@ -1,10 +1,9 @@
 /* hub.c -- a scheduler: run queue, inbox, timers, one epoll set */
 #include <fcntl.h>
-#include <sys/resource.h>
 #include "hub.h"
 #include "log.h"
+#include "own.h"
 #include "sys.h"
-
 
 struct hub hubs[HUB_MOST];
 uint32_t hubs_running, hubs_wanted;
@@ -14,27 +13,41 @@ void (*hub_on_signal)(struct hub *);
 uint32_t hub_unwatched, hub_signals;
 void (*hub_on_busy)(void);
 
+static uint32_t made;		/* atomic; hubs[0 .. this) may have descriptors */
+static bool move(int fd, int least), give(int from, int to);
+static const struct own_kind kind = {move, give};
+
+static void close_descriptors(struct hub *h)
+{
+	int set = exchange(&h->epfd, -1), event = exchange(&h->evfd, -1);
+
+	if (set >= 0)
+		own_close(set);
+	if (event >= 0)
+		own_close(event);
+}
+
 static int open_descriptors(struct hub *h)
 {
 	struct epoll_event ev = {.events = EPOLLIN | EPOLLET, .data.u64 = HUB_OWN};
-	long ep = SYS(__NR_epoll_create1, EPOLL_CLOEXEC), efd;
+	int set = own_add(SYS(__NR_epoll_create1, EPOLL_CLOEXEC)), event, r;
 
-	if (ep < 0)
-		return (int)ep;
-	efd = SYS(__NR_eventfd2, 0, O_CLOEXEC | O_NONBLOCK);
-	if (efd < 0) {
-		sys_close((int)ep);
-		return (int)efd;
-	}
-	h->epfd = sys_dup_high((int)ep);
-	h->evfd = sys_dup_high((int)efd);
-	int r = (int)sys_epoll_ctl(h->epfd, EPOLL_CTL_ADD, h->evfd, &ev);
-
-	if (r < 0) {
-		sys_close(h->epfd);
-		sys_close(h->evfd);
-	}
+	if (set < 0)
+		return set;
+	event = own_add(SYS(__NR_eventfd2, 0, O_CLOEXEC | O_NONBLOCK));
+	r = event < 0 ? event : (int)sys_epoll_ctl(set, EPOLL_CTL_ADD, event, &ev);
+	store_seq(&h->epfd, set);
+	store_seq(&h->evfd, event);
+	if (r < 0)
+		close_descriptors(h);
 	return r;
+}
+
+void hub_close(struct hub *h)
+{
+	own_take();
+	close_descriptors(h);
+	own_release();
 }
 
 int hub_init(unsigned i)
@@ -49,22 +62,45 @@ int hub_init(unsigned i)
 	h->count = stat_page->count[i];
 	h->timer_first = FOREVER;
 	h->epfd = h->evfd = -1;
-	return open_descriptors(h);
+	own_kinds[OWN_HUBS] = &kind;
+	own_take();
+	store_release(&made, i + 1);
+	int r = open_descriptors(h);
+
+	own_release();
+	return r;
+}
+
+/* By one who is counted as a user. */
+static void wake(struct hub *h)
+{
+	struct carrier *c;
+	uint64_t one = 1;
+	int fd = load_seq(&h->evfd);
+
+	if (likely(fd >= 0))
+		sys_write(fd, &one, sizeof one);
+	else if ((c = load_acquire(&h->carrier)))
+		carrier_signal(c, CARRIER_KICK);
+	hub_unuse(h);
 }
 
 void hub_interrupt(struct hub *h)
 {
-	uint64_t one = 1;
-
-	sys_write(h->evfd, &one, sizeof one);
+	hub_use(h);
+	wake(h);
 }
 
 void hub_kick(struct hub *h)
 {
-	uint64_t one = 1;
+	uint32_t was = load_seq(&h->sleeping);
 
-	if (load_seq(&h->sleeping) && exchange(&h->sleeping, 0))
-		sys_write(h->evfd, &one, sizeof one);
+	while (was & HUB_ASLEEP)
+		if (__atomic_compare_exchange_n(&h->sleeping, &was, was - HUB_ASLEEP + HUB_USER, false, __ATOMIC_SEQ_CST,
+						__ATOMIC_SEQ_CST)) {
+			wake(h);
+			break;
+		}
 }
 
 void hub_push(struct hub *h, struct task *t)
@@ -94,72 +130,69 @@ void hub_collect(struct hub *h)
 	}
 }
 
-bool hub_owns_fd(int fd)
+/* New numbers stand in the struct: wait until nobody can use the old ones. `event' still ends the hub's wait. */
+static void await_users(struct hub *h, int event)
 {
-	for (uint32_t i = 0; i < load_relaxed(&hubs_running); i++)
-		if (fd == hubs[i].epfd || fd == hubs[i].evfd)
-			return true;
+	uint32_t asking = load_seq(&h->asking);
+	uint64_t one = 1;
+
+	if (asking & 1)
+		sys_write(event, &one, sizeof one);
+	for (unsigned n = 0; load_seq(&h->sleeping) >= HUB_USER || (asking & 1 && load_seq(&h->asking) == asking); n++)
+		lock_pause(n);
+}
+
+static bool move(int fd, int least)
+{
+	for (uint32_t i = 0; i < made; i++) {
+		struct hub *h = &hubs[i];
+		int *ours = fd == h->epfd ? &h->epfd : fd == h->evfd ? &h->evfd : NULL, n;
+
+		if (!ours)
+			continue;
+		n = own_dup(fd, least);
+		if (n < 0)
+			return false;
+		store_seq(ours, n);
+		await_users(h, h->evfd);
+		own_close(fd);
+		return true;
+	}
 	return false;
 }
 
-int hub_next_fd(unsigned from)
+/* The last hub that is in the way goes without: so the first keeps its descriptors for as long as it can. */
+static bool give(int from, int to)
 {
-	unsigned least = UINT32_MAX;
+	for (uint32_t i = made; i-- > 0;) {
+		struct hub *h = &hubs[i];
+		int set = h->epfd, event = h->evfd;
 
-	for (uint32_t i = 0; i < load_relaxed(&hubs_running); i++) {
-		unsigned a = (unsigned)hubs[i].epfd, b = (unsigned)hubs[i].evfd;
-
-		if (a >= from && a < least)
-			least = a;
-		if (b >= from && b < least)
-			least = b;
+		if ((set < from || set >= to) && (event < from || event >= to))
+			continue;
+		store_seq(&h->epfd, -1);
+		store_seq(&h->evfd, -1);
+		await_users(h, event);
+		own_close(set);
+		own_close(event);
+		stat_shared(hubs_bare, 1);
+		LOG(INFO, "weft: hub %u has given its descriptors to the program\n", i);
+		return true;
 	}
-	return (int)least;
+	return false;
 }
 
-static int move(int *fd, long least)
+void hub_lost(struct hub *h, int set)
 {
-	int n = (int)sys_fcntl(*fd, F_DUPFD_CLOEXEC, least);
+	own_take();
+	if (h->epfd == set) {
+		int event = h->evfd;
 
-	if (n < 0)
-		return n;
-	int old = *fd;
-
-	store_relaxed(fd, n);
-	sys_close(old);
-	return 0;
-}
-
-bool hub_leave_range(void)
-{
-	struct rlimit was, raised;
-	uint32_t n = load_relaxed(&hubs_running);
-	bool any = false;
-
-	SYS(__NR_prlimit64, 0, RLIMIT_NOFILE, NULL, &was);
-	raised = was;
-	raised.rlim_cur += 2 * n + 8;
-	if (raised.rlim_max < raised.rlim_cur)
-		raised.rlim_max = raised.rlim_cur;	/* for the privileged */
-	if (SYS(__NR_prlimit64, 0, RLIMIT_NOFILE, &raised, NULL) < 0)
-		return false;
-	for (uint32_t i = 0; i < n; i++) {
-		if ((unsigned)hubs[i].epfd < was.rlim_cur)
-			any |= move(&hubs[i].epfd, (long)was.rlim_cur) == 0;
-		if ((unsigned)hubs[i].evfd < was.rlim_cur)
-			any |= move(&hubs[i].evfd, (long)was.rlim_cur) == 0;
+		store_seq(&h->epfd, -1);
+		store_seq(&h->evfd, -1);
+		own_disown(set);
+		own_disown(event);
+		stat_shared(hubs_bare, 1);
 	}
-	SYS(__NR_prlimit64, 0, RLIMIT_NOFILE, &was, NULL);
-	return any;
-}
-
-int hub_move_fd(int fd)
-{
-	for (uint32_t i = 0; i < load_relaxed(&hubs_running); i++) {
-		int *ours = fd == hubs[i].epfd ? &hubs[i].epfd : fd == hubs[i].evfd ? &hubs[i].evfd : NULL;
-
-		if (ours && move(ours, fd + 1) < 0)	/* upwards, out of the way of what fills the range from below */
-			return hub_leave_range() ? 0 : -EMFILE;
-	}
-	return 0;
+	own_release();
 }

@@ -1,12 +1,18 @@
 /* hub.h -- a scheduler: run queue, inbox, timers, one epoll set
  *
  * All scheduler state lives here. The run queue belongs to the carrier that holds the hub; others reach it through the inbox
- * (a stack pushed by anybody, taken whole by the owner) and wake it by its eventfd, once, when it sleeps.
+ * (a stack pushed by anybody, taken whole by the owner) and wake it by its eventfd, once, when it sleeps; by a signal to its
+ * carrier when it has no descriptors.
  *
- *	sleeping = 1; fence; look at the inbox; epoll_pwait2        the hub
- *	push; fence; if (sleeping was 1) write the eventfd           the waker
+ *	asleep; fence; look at the inbox; wait          the hub
+ *	push; fence; if (it was asleep) wake it         the waker
  *
- * Threads: hub_push, hub_kick from any; the rest from the carrier that holds the hub. Errors: -errno.
+ * Its descriptors may move, or be given to the program (own.h): then it waits without (poll.h). Who uses one counts itself in
+ * `sleeping' (hub_use; a kick does it by the atomic that claims the wake) and reads the number then. The hub itself, which may
+ * wait long, makes `asking' odd instead: whoever moves them ends its wait.
+ *
+ * Threads: hub_push, hub_kick, hub_interrupt, hub_use from any, signal handlers too; the rest from the carrier that holds the
+ * hub. Errors: -errno.
  */
 #ifndef CORE_HUB_H
 #define CORE_HUB_H
@@ -19,6 +25,8 @@
 #define HUB_MOST   STAT_HUBS
 #define HUB_OWN	   UINT64_MAX	/* epoll data of its own eventfd */
 #define HUB_BUDGET 64		/* tasks run between two looks at timers and events */
+#define HUB_ASLEEP 1u		/* in hub.sleeping: it waits, or is about to */
+#define HUB_USER   2u		/* and so much for each who uses its descriptors */
 
 struct hub {
 	struct task *queue, **queue_end;	/* owner */
@@ -31,8 +39,11 @@ struct hub {
 	uint64_t *count;		/* its block of counters; owner */
 	struct carrier *carrier;	/* atomic: who holds it */
 	struct task *inbox;		/* atomic, any */
-	uint32_t sleeping;		/* atomic */
-	int epfd, evfd;			/* -1: none */
+	uint32_t sleeping;		/* atomic: HUB_ASLEEP, HUB_USER */
+	uint32_t asking;		/* owner writes: odd while it asks its epoll set */
+	int epfd, evfd;			/* atomic; -1: none */
+	bool unlisted;			/* owner: the list it waits for is not whole (poll.c) */
+	struct __kernel_timespec until;	/* owner, and the signal handlers of its carrier: time-out of ppoll */
 	struct lock timer_lock;
 	struct heap timers;		/* under timer_lock */
 	int64_t timer_first;		/* atomic copy of its first key */
@@ -46,8 +57,10 @@ extern uint32_t hubs_running;	/* atomic; hubs[0 .. this) have carriers */
 extern uint32_t hubs_wanted;
 extern uint64_t hubs_sleeping;	/* atomic: one bit a hub */
 
-/* hub_init -- set up hubs[i] with descriptors of its own. */
+/* hub_init -- set up hubs[i], the next one, with descriptors of its own. -errno: it has none, and works all the same. */
 int hub_init(unsigned i);
+
+void hub_close(struct hub *h);	/* it will not run */
 
 void hub_push(struct hub *h, struct task *t);	/* into the inbox; wakes the hub */
 void hub_kick(struct hub *h);			/* only wake it */
@@ -73,10 +86,24 @@ static inline bool hub_signals_due(void)
 extern uint32_t hub_unwatched;	/* atomic */
 extern void (*hub_on_busy)(void);
 
-bool hub_owns_fd(int fd);	/* is this one of our descriptors? */
-int hub_next_fd(unsigned from);	/* our lowest descriptor that is not below `from'; -1: none */
-bool hub_leave_range(void);	/* move all above the process's soft limit of descriptors; false: they are, or cannot */
-int hub_move_fd(int fd);	/* give this number free: ours moves elsewhere. 0 or -errno */
+static inline bool hub_asleep(const struct hub *h)
+{
+	return load_relaxed(&h->sleeping) & HUB_ASLEEP;
+}
+
+/* Around each use of epfd or evfd, which are read in between. */
+static inline void hub_use(struct hub *h)
+{
+	__atomic_add_fetch(&h->sleeping, HUB_USER, __ATOMIC_SEQ_CST);
+}
+
+static inline void hub_unuse(struct hub *h)
+{
+	__atomic_sub_fetch(&h->sleeping, HUB_USER, __ATOMIC_RELEASE);
+}
+
+/* hub_lost -- the set has this number, and it is not ours any more: text that we do not see has closed it. */
+void hub_lost(struct hub *h, int set);
 
 static inline void hub_enqueue_hog(struct hub *h, struct task *t)
 {

@@ -17,13 +17,18 @@ static inline bool lock_try(struct lock *l)
 	return !load_relaxed(&l->held) && !__atomic_exchange_n(&l->held, 1, __ATOMIC_ACQUIRE);
 }
 
+/* lock_pause -- between two looks, the nth one. */
+static inline void lock_pause(unsigned n)
+{
+	arch_pause();
+	if (n % 128 == 127)
+		SYS(__NR_sched_yield);
+}
+
 static inline void lock_take(struct lock *l)
 {
-	for (unsigned n = 0; unlikely(__atomic_exchange_n(&l->held, 1, __ATOMIC_ACQUIRE)); n++) {
-		arch_pause();
-		if (n % 128 == 127)
-			SYS(__NR_sched_yield);
-	}
+	for (unsigned n = 0; unlikely(__atomic_exchange_n(&l->held, 1, __ATOMIC_ACQUIRE)); n++)
+		lock_pause(n);
 }
 
 static inline void lock_drop(struct lock *l)

@@ -1,11 +1,11 @@
 /* monitor.c -- the kernel thread that sees to it that a hub never stands still */
 #include <linux/membarrier.h>
-#include <poll.h>
 #include "monitor.h"
 #include "clock.h"
 #include "conf.h"
 #include "futex.h"
 #include "log.h"
+#include "poll.h"
 #include "sched.h"
 #include "sys.h"
 
@@ -28,25 +28,12 @@ static char *stack;
 /* Whose time or descriptor has come would natively preempt a thread that computes. */
 static bool urgent(struct hub *h, int64_t now)
 {
-	struct pollfd p = {h->epfd, POLLIN, 0};
-
-	return load_relaxed(&h->timer_first) <= now || hub_signals_due() || sys_poll(&p, 1, 0) > 0;
+	return load_relaxed(&h->timer_first) <= now || hub_signals_due() || poll_due(h);
 }
 
 static bool somebody_waits(struct hub *h)
 {
 	return load_relaxed(&h->queued) || load_relaxed(&h->inbox);
-}
-
-static void preempt(struct carrier *c)
-{
-	siginfo_t info = {0};
-
-	info.si_signo = MONITOR_SIGNAL;
-	info.si_code = SI_QUEUE;
-	info.si_pid = (int)sys_getpid();
-	info.si_value.sival_ptr = (void *)MONITOR_MAGIC;
-	SYS(__NR_rt_tgsigqueueinfo, sys_getpid(), c->tid, MONITOR_SIGNAL, &info);
 }
 
 /* Carriers whose hub was taken: one whose task computes again is made to queue for a hub. */
@@ -108,7 +95,7 @@ static bool look_at_detached(void)
 
 		c->cpu_ns = cpu;
 		if (ran > TICK_NS / 4)
-			preempt(c);
+			carrier_signal(c, CARRIER_PREEMPT);
 	}
 	return any;
 }
@@ -132,11 +119,11 @@ static int64_t look(struct hub *h, int64_t now)
 	/* It has run for up to a tick longer than we have seen. */
 	int64_t patience = conf.preempt * 1000000ll - TICK_NS - TICK_NS / 4;
 
-	if (load_relaxed(&h->sleeping))
+	if (hub_asleep(h))
 		return 0;
 	store_relaxed(&c->sample, 1);
 	if (unlikely(load_relaxed(&c->refused)) && exchange(&c->refused, 0))
-		preempt(c);
+		carrier_signal(c, CARRIER_PREEMPT);
 	if (turns != h->seen_turns || !h->seen_ns) {
 		h->seen_turns = turns;
 		h->seen_ns = now;
@@ -152,7 +139,7 @@ static int64_t look(struct hub *h, int64_t now)
 
 	c->cpu_ns = cpu;
 	if (ran > TICK_NS / 8)
-		preempt(c);
+		carrier_signal(c, CARRIER_PREEMPT);
 	if (ran > STILL_NS)
 		h->still = 0;	/* it computes, or waits for a CPU: a hand-off would not help it */
 	else if (++h->still >= 2)

@@ -15,9 +15,6 @@
 
 #include "hub.h"
 
-#define MONITOR_SIGNAL SIGURG	/* debuggers pass it, and by default it does nothing */
-#define MONITOR_MAGIC  0x57656674l	/* si_value of ours */
-
 /* monitor_start -- make the thread; once. Returns 0 or -errno. */
 int monitor_start(void);
 

@@ -30,7 +30,7 @@ void ready_put(struct hub *me, struct task *t)
 		return;
 	}
 	/* Its own hub has something else to run: one that sleeps takes it. */
-	if ((h == me || !load_relaxed(&h->sleeping)) && (idle = hub_idle_other(h))) {
+	if ((h == me || !hub_asleep(h)) && (idle = hub_idle_other(h))) {
 		t->hub = idle;
 		h = idle;
 	}

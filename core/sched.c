@@ -3,6 +3,7 @@
 #include "clock.h"
 #include "cputime.h"
 #include "log.h"
+#include "own.h"
 #include "sys.h"
 #include "poll.h"
 #include "timer.h"
@@ -32,11 +33,8 @@ void sched_started(void)
 /* Let the task run on this carrier; the caller has saved nothing yet. */
 static inline void enter(struct carrier *c, struct hub *h, struct task *t)
 {
-	for (unsigned n = 0; unlikely(load_acquire(&t->on_cpu)); n++) {
-		arch_pause();
-		if (n % 128 == 127)
-			SYS(__NR_sched_yield);
-	}
+	for (unsigned n = 0; unlikely(load_acquire(&t->on_cpu)); n++)
+		lock_pause(n);
 	store_relaxed(&t->on_cpu, 1);
 	t->carrier = c;
 	t->hub = h;
@@ -292,6 +290,7 @@ void sched_grow(struct task *t)
 		}
 		if (!c || carrier_start(c, sched_loop) < 0) {
 			LOG(WARN, "weft: no kernel thread for hub %u: %u must do\n", i, i);
+			hub_close(&hubs[i]);
 			hubs_wanted = i;
 		} else {
 			start_hub(&hubs[i], c);
@@ -300,27 +299,21 @@ void sched_grow(struct task *t)
 	lock_drop(&grow_lock);
 }
 
-int sched_fork_child(struct task *t)
+void sched_fork_child(struct task *t)
 {
 	struct carrier *c = t->carrier;
-	uint32_t n = hubs_running;
 
-	for (uint32_t i = 0; i < n; i++) {
-		sys_close(hubs[i].epfd);
-		sys_close(hubs[i].evfd);
-	}
-	carrier_forget_others(c);
-	grow_lock.held = 0;
+	own_forget();
 	hubs_running = 0;
 	hubs_sleeping = 0;
+	carrier_forget_others(c);
+	grow_lock.held = 0;
 	c->prev = c->dead = c->requeue = NULL;
 	c->retake = 0;
 	cputime_fork(c, t);
-	int r = hub_init(0);
-
+	hub_init(0);
 	c->hub = t->hub = &hubs[0];
 	t->timer = HEAP_NONE;
 	stat_carrier_set((uint32_t)c->tid, CARRIER_HUB);
 	start_hub(&hubs[0], c);
-	return r;
 }

@@ -84,6 +84,6 @@ static inline void sched_native_end(struct task *t)
 }
 
 /* sched_fork_child -- in the child: one hub, one carrier, this task. */
-int sched_fork_child(struct task *t);
+void sched_fork_child(struct task *t);
 
 #endif

@@ -107,13 +107,16 @@ static inline long sys_epoll_ctl(int epfd, int op, int fd, struct epoll_event *e
 	return SYS(__NR_epoll_ctl, epfd, op, fd, ev);
 }
 
-static inline long sys_poll(void *fds, unsigned long n, int timeout_ms)
+/* What is ready now? The kernel says EINTR even then when a signal is on its way, such as one of ours. */
+static inline long sys_poll(void *fds, unsigned long n)
 {
-	return SYS(__NR_poll, fds, n, timeout_ms);
-}
+	long r;
 
-/* sys_dup_high -- move a descriptor of ours to the top of the first 1024, close on exec. Returns the new one. */
-int sys_dup_high(int fd);
+	do
+		r = SYS(__NR_poll, fds, n, 0);
+	while (r == -EINTR);
+	return r;
+}
 
 /* sys_map -- fresh zeroed memory. Returns NULL when there is none. */
 void *sys_map(size_t n);

@@ -218,6 +218,8 @@ static bool first_task(void)
 	find_stack(t);
 	hub_on_events = fd_events;
 	monitor_on_sweep = fd_sweep;
+	poll_each = fd_each_waiting;
+	own_kinds[OWN_LENT] = &fd_lent;
 	hub_on_signal = signal_hand_out;
 	sys_sigmask(SIG_SETMASK, NULL, &carrier_mask);
 	if (sched_start(t, conf.hubs ? (unsigned)conf.hubs : cpus()) < 0) {

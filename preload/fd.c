@@ -154,7 +154,7 @@ enum fd_kind fd_kind_of(struct fd *e, int number)
 
 	if (unlikely(kind == FD_UNKNOWN)) {
 		e->epoch = 0;
-		kind = hub_owns_fd(number) ? FD_UNKNOWN : ask_kind(e, number);
+		kind = own_has(number) ? FD_UNKNOWN : ask_kind(e, number);
 		store_relaxed(&e->kind, (uint8_t)kind);
 	}
 	return kind;
@@ -193,13 +193,13 @@ static int registered(struct fd *e, int number, struct hub *h)
 	if (e->hub) {
 		if (likely(e->hub == h) || ++e->moved < 4 || e->first)
 			return 0;
-		sys_epoll_ctl(e->hub->epfd, EPOLL_CTL_DEL, number, &ev);
+		poll_control(e->hub, EPOLL_CTL_DEL, number, &ev);
 	}
 	e->moved = 0;
-	long r = sys_epoll_ctl(h->epfd, EPOLL_CTL_ADD, number, &ev);
+	long r = poll_control(h, EPOLL_CTL_ADD, number, &ev);
 
 	if (r == -EEXIST)	/* it was closed and opened again where we could not see */
-		r = sys_epoll_ctl(h->epfd, EPOLL_CTL_MOD, number, &ev);
+		r = poll_control(h, EPOLL_CTL_MOD, number, &ev);
 	if (r < 0)
 		return (int)r;
 	e->hub = h;
@@ -229,7 +229,11 @@ static int join(struct fd_waiter *w, struct task *t, int number, uint32_t events
 		e->first = w;
 		e->last = t;
 	}
+	struct hub *h = e->hub;
+
 	lock_drop(&e->lock);
+	if (unlikely(h != sched_hub(t)) && r == 0)
+		poll_joined(h);
 	return r;
 }
 
@@ -340,15 +344,15 @@ static bool due(const struct fd *e, int number)
 {
 	struct pollfd p = {number, (short)(e->first->events & (POLLIN | POLLPRI | POLLOUT)), 0};
 
-	return load_relaxed(&e->hub->sleeping) && sys_poll(&p, 1, 0) > 0;
+	return load_relaxed(&e->hub->sleeping) && sys_poll(&p, 1) > 0;
 }
 
 static void rearm(const struct fd *e, int number)
 {
 	struct epoll_event ev = {.events = EDGES, .data.u64 = (uint64_t)e->generation << 32 | (uint32_t)number};
 
-	if (sys_epoll_ctl(e->hub->epfd, EPOLL_CTL_MOD, number, &ev) == -ENOENT)
-		sys_epoll_ctl(e->hub->epfd, EPOLL_CTL_ADD, number, &ev);
+	if (poll_control(e->hub, EPOLL_CTL_MOD, number, &ev) == -ENOENT)
+		poll_control(e->hub, EPOLL_CTL_ADD, number, &ev);
 	stat_shared(rearms, 1);
 }
 
@@ -393,26 +397,34 @@ bool fd_sweep(void)
 	return young;
 }
 
-/* Waiters on a number that is going away go on with a duplicate of ours, on the same description. */
-static void move_waiters(struct fd *e, int number)
+static void wake_all(struct fd *e, int number)
 {
-	int copy = (int)sys_fcntl(number, F_DUPFD_CLOEXEC, 512);
+	struct fd_waiter *w;
+
+	while ((w = e->first)) {
+		unlink_waiter(w);
+		w->number = number;
+		ready_wake(NULL, w->task, WAKE_EVENT);
+	}
+}
+
+/* Under the entry's lock: waiters on a number that is going away go on with a duplicate of ours, on the same description. */
+static bool move_waiters(struct fd *e, int number, int least)
+{
+	int copy = own_dup(number, least);
 	struct fd *to = copy < 0 ? NULL : fd_get(copy);
 	struct fd_waiter *w;
 
 	if (!to) {
-		while ((w = e->first)) {	/* nowhere to wait: let them see what the kernel says of the number */
-			unlink_waiter(w);
-			ready_wake(NULL, w->task, WAKE_EVENT);
-		}
-		return;
+		if (copy >= 0)
+			own_close(copy);
+		return false;
 	}
 	lock_take(&to->lock);
-	to->kind = e->kind;
 	to->flags = e->flags;
 	to->receive_ns = e->receive_ns;
 	to->send_ns = e->send_ns;
-	to->orphan = true;
+	to->lent = e->lent ? e->lent : FD_ORPHAN;
 	to->hub = NULL;
 	registered(to, copy, e->hub);
 	while ((w = e->first)) {
@@ -426,43 +438,134 @@ static void move_waiters(struct fd *e, int number)
 		store_release(&w->fd, to);
 	}
 	lock_drop(&to->lock);
+	if (to->hub)
+		poll_joined(to->hub);
+	return true;
+}
+
+/* Under the entry's lock: nobody waits there any more. */
+static void forget(struct fd *e, int number)
+{
+	struct epoll_event ev = {0};
+
+	if (e->hub)
+		poll_control(e->hub, EPOLL_CTL_DEL, number, &ev);
+	e->hub = NULL;
+	e->generation++;
+	e->flags = 0;
+	e->moved = 0;
+	e->lent = 0;
+	store_relaxed(&e->kind, FD_UNKNOWN);
 }
 
 void fd_closing(int number)
 {
 	struct fd *e = fd_get(number);
-	struct epoll_event ev = {0};
 
 	if (!e)
 		return;
 	lock_take(&e->lock);
-	if (e->first)
-		move_waiters(e, number);
-	if (e->hub)
-		sys_epoll_ctl(e->hub->epfd, EPOLL_CTL_DEL, number, &ev);
-	e->hub = NULL;
-	e->generation++;
-	e->flags = 0;
-	e->moved = 0;
-	store_relaxed(&e->kind, FD_UNKNOWN);
+	if (e->first && !move_waiters(e, number, -1))
+		wake_all(e, number);	/* nowhere to wait: let them see what the kernel says of the number */
+	forget(e, number);
 	lock_drop(&e->lock);
+}
+
+int fd_lend(long nr, long a, long b, long c, long d)
+{
+	own_take();
+	int number = own_add(SYS(nr, a, b, c, d));
+	struct fd *e = number < 0 ? NULL : fd_get(number);
+
+	if (e)
+		e->lent = FD_LENT;
+	else if (number >= 0)
+		own_close(number);
+	own_release();
+	return e ? number : -1;
 }
 
 void fd_let_go(int number, int original)
 {
 	struct fd *e = number == original ? NULL : fd_get(number);
-	bool last;
 
 	if (!e)
 		return;
 	lock_take(&e->lock);
-	last = e->orphan && !e->first;
+	bool last = e->lent && !e->first;
+
 	if (last)
-		e->orphan = false;
+		forget(e, number);
 	lock_drop(&e->lock);
-	if (last) {
-		fd_closing(number);
-		sys_close(number);
+	if (last)
+		own_close(number);
+}
+
+/* Only while all who know the number wait: else one of them is about to use it. */
+static bool lent_move(int number, int least)
+{
+	struct fd *e = fd_known((unsigned)number) ? fd_get(number) : NULL;
+
+	if (!e)
+		return false;
+	lock_take(&e->lock);
+	bool moved = e->lent && e->first && move_waiters(e, number, least);
+
+	if (moved)
+		forget(e, number);
+	lock_drop(&e->lock);
+	if (moved)
+		own_close(number);
+	return moved;
+}
+
+/* An orphan cannot be done without: nothing else holds what its waiters wait for. */
+static bool lent_give(int from, int to)
+{
+	for (int n = own_next((unsigned)from); n >= 0 && n < to; n = own_next((unsigned)n + 1)) {
+		struct fd *e = fd_known((unsigned)n) ? fd_get(n) : NULL;
+
+		if (!e)
+			continue;
+		lock_take(&e->lock);
+		bool given = e->lent == FD_LENT && e->first;
+
+		if (given) {
+			wake_all(e, -1);
+			forget(e, n);
+		}
+		lock_drop(&e->lock);
+		if (given) {
+			own_close(n);
+			return true;
+		}
+	}
+	return false;
+}
+
+const struct own_kind fd_lent = {lent_move, lent_give};
+
+void fd_each_waiting(struct hub *h, poll_visit *fn)
+{
+	for (unsigned c = 0; c < CHUNKS; c++) {
+		struct fd *chunk = load_acquire(&chunks[c]);
+
+		for (unsigned i = 0; chunk && i < CHUNK; i++) {
+			struct fd *e = &chunk[i];
+			uint32_t events = 0;
+
+			if (!load_relaxed(&e->first) || load_relaxed(&e->hub) != h)
+				continue;
+			lock_take(&e->lock);
+			uint64_t data = (uint64_t)e->generation << 32 | (c * CHUNK + i);
+			bool waited = e->first && e->hub == h;
+
+			for (struct fd_waiter *w = e->first; w; w = w->next)
+				events |= w->events;
+			lock_drop(&e->lock);
+			if (waited)
+				fn(h, (int)(c * CHUNK + i), events, data);
+		}
 	}
 }
 
@@ -482,8 +585,6 @@ void fd_forget(void)
 			e->first = NULL;
 			e->hub = NULL;
 			e->generation++;
-			if (e->orphan)
-				sys_close((int)(c * CHUNK + i));
-			e->orphan = false;
+			e->lent = 0;
 		}
 }

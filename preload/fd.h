@@ -23,6 +23,8 @@
 #define PRELOAD_FD_H
 
 #include "gate.h"
+#include "own.h"
+#include "poll.h"
 
 enum fd_kind {
 	FD_UNKNOWN,
@@ -50,7 +52,7 @@ struct fd {
 	uint32_t generation;
 	uint8_t kind;		/* enum fd_kind; atomic hint */
 	uint8_t flags;		/* FD_*, atomic hints */
-	bool orphan;		/* a duplicate of ours for waiters whose number was closed */
+	uint8_t lent;		/* FD_ORPHAN, FD_LENT: the number is ours (own.h). Under lock */
 	uint8_t moved;		/* waits begun on another hub than the registration's */
 	uint32_t epoch;		/* fork epoch in which O_NONBLOCK was last known */
 	uint32_t edges;		/* how many epoll reported; written under lock, read by anyone */
@@ -60,6 +62,10 @@ struct fd {
 	struct task *last;		/* who joined the list last: a hint of what an event will touch */
 	int64_t receive_ns, send_ns;	/* SO_RCVTIMEO, SO_SNDTIMEO; 0: none */
 } __attribute__((aligned(64)));
+
+/* What is ours waits for the tasks in its list, and moves with them. */
+#define FD_ORPHAN 1	/* a duplicate for waiters whose number was closed */
+#define FD_LENT	  2	/* made by us for one task: fd_lend */
 
 #define FD_NONBLOCK  1	/* O_NONBLOCK, if the epoch is the present one */
 #define FD_STREAM    2
@@ -99,7 +105,11 @@ long fd_wait(struct task *t, int *number, uint32_t events, int64_t deadline_ns, 
 int fd_join(struct fd_waiter *w, struct task *t, int number, uint32_t events);
 void fd_part(struct fd_waiter *w);
 
-/* fd_let_go -- a call used *number after fd_wait had changed it: close our duplicate if it was the last. */
+/* fd_lend -- a descriptor of ours, made by this call, for the task to wait on. Returns its number, -1 where the call has failed.
+ * fd_wait may change it, also to -1: the program needed the room. */
+int fd_lend(long nr, long a, long b, long c, long d);
+
+/* fd_let_go -- a call used *number after fd_wait had changed it, or what was lent: close it if it was the last. */
 void fd_let_go(int number, int original);
 
 /* fd_closing -- this number is about to be closed or replaced: move its waiters, forget it. */
@@ -110,6 +120,8 @@ void fd_shared(void);
 
 void fd_events(struct hub *h, const struct epoll_event *ev, unsigned n);	/* for hub_on_events */
 bool fd_sweep(void);							/* for monitor_on_sweep */
+void fd_each_waiting(struct hub *h, poll_visit *fn);			/* for poll_each */
+extern const struct own_kind fd_lent;					/* for own_kinds */
 void fd_forget(void);							/* in the child of a fork */
 
 #endif

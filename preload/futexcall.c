@@ -175,7 +175,7 @@ long futexcall_futex(struct task *t, struct arch_frame *f)
 	}
 	long r = operate(t, NULL, f);
 
-	return unlikely(futexcall_unseen) ? wake_kernel(f, r) : r;
+	return unlikely(futexcall_unseen || load_relaxed(&shared_guessed)) ? wake_kernel(f, r) : r;
 }
 
 long futexcall_foreign(struct arch_frame *f)

@@ -3,11 +3,11 @@
 #include "inject.h"
 #include "clock.h"
 #include "mem.h"
+#include "poll.h"
 
 #define CONTEXT_SIZE 304	/* the kernel's struct ucontext; libc's is larger */
 #define BUFFER	     16384ul
 #define LOW_STACK    2048ul	/* at the low end of the buffer: the stack on which a preempted task is resumed */
-#define KICK_MAGIC   0x57656675l
 
 extern char __ehdr_start[] __attribute__((visibility("hidden")));
 extern char etext[] __attribute__((visibility("hidden")));
@@ -183,8 +183,9 @@ static void preempt(struct carrier *c, ucontext_t *uc)
 
 static void on_signal(int sig, siginfo_t *info, void *context)
 {
+	long what = (long)info->si_value.sival_ptr;
 	bool ours = info->si_code == SI_QUEUE && info->si_pid == (int)sys_getpid() &&
-		    ((long)info->si_value.sival_ptr == MONITOR_MAGIC || (long)info->si_value.sival_ptr == KICK_MAGIC);
+		    (what == CARRIER_PREEMPT || what == CARRIER_KICK);
 	struct carrier *c = carrier_here();
 
 	if (!ours) {
@@ -201,12 +202,14 @@ static void on_signal(int sig, siginfo_t *info, void *context)
 		store_relaxed(&c->mask, load_relaxed(&carrier_mask));
 		*mask_of(context) = c->mask;
 	}
+	if (c->hub && !c->current)
+		poll_cut(c->hub);
 	inject_restart(c, context);
 	if (!inject_allowed(c, context)) {
 		store_relaxed(&c->refused, c->current != NULL);
 		return;
 	}
-	if ((long)info->si_value.sival_ptr == MONITOR_MAGIC)
+	if (what == CARRIER_PREEMPT)
 		preempt(c, context);
 	else
 		inject_due(c->current, context);
@@ -223,25 +226,13 @@ void inject_init(void)
 
 	text_start = (uintptr_t)__ehdr_start;
 	text_end = (uintptr_t)etext;
-	sys_sigaction(INJECT_SIGNAL, &act, NULL);
+	sys_sigaction(CARRIER_SIGNAL, &act, NULL);
 }
 
 void inject_kick(struct task *t)
 {
 	if (t->carrier)
-		inject_kick_carrier(t->carrier);
-}
-
-void inject_kick_carrier(struct carrier *c)
-{
-	siginfo_t info = {0};
-
-	info.si_signo = INJECT_SIGNAL;
-	info.si_code = SI_QUEUE;
-	info.si_pid = (int)sys_getpid();
-	info.si_value.sival_ptr = (void *)KICK_MAGIC;
-	if (c->tid)
-		SYS(__NR_rt_tgsigqueueinfo, sys_getpid(), c->tid, INJECT_SIGNAL, &info);
+		carrier_signal(t->carrier, CARRIER_KICK);
 }
 
 void inject_describe(void *context, const struct arch_frame *f)

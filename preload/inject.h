@@ -11,9 +11,6 @@
 #define PRELOAD_INJECT_H
 
 #include "gate.h"
-#include "monitor.h"
-
-#define INJECT_SIGNAL MONITOR_SIGNAL
 
 void inject_init(void);
 
@@ -29,7 +26,6 @@ void inject_restart(struct carrier *c, void *context);
 
 /* inject_kick -- make the carrier that runs `t' look at its signals. */
 void inject_kick(struct task *t);
-void inject_kick_carrier(struct carrier *c);
 
 /* inject_describe -- fill a ucontext with the registers of a task that is in a system call. */
 void inject_describe(void *context, const struct arch_frame *f);
@@ -38,7 +34,7 @@ extern void inject_kernel_restorer(void);	/* rt_sigreturn, for frames that the k
 extern void inject_restorer(void);		/* the return from an injected handler */
 
 /* What signal.c tells: the action of a signal, the next one due, and what a catch does. */
-bool signal_held(void);	/* of INJECT_SIGNAL: all tasks block it */
+bool signal_held(void);	/* of CARRIER_SIGNAL: all tasks block it */
 void signal_action(int sig, struct uapi_sigaction *to);
 void signal_information(struct task *t, int sig, siginfo_t *info);
 int signal_next(struct task *t, struct uapi_sigaction *act);

@@ -37,7 +37,7 @@ static long once_polled(struct transfer *x, size_t done)
 	struct iovec some[8];
 	int n;
 
-	if (sys_poll(&p, 1, 0) == 0)
+	if (sys_poll(&p, 1) == 0)
 		return -EAGAIN;
 	if (x->in)
 		return gate_blocking(x->task, __NR_readv, x->number, (long)x->iov, x->iov_count, 0, 0, 0);

@@ -106,7 +106,7 @@ static long ask(struct ask *a)
 
 static long poll_now(struct ask *a)
 {
-	return sys_poll(a->fds, a->n, 0);
+	return sys_poll(a->fds, a->n);
 }
 
 static int64_t from_ms(int ms)
@@ -171,7 +171,10 @@ static long select_now(struct ask *a)
 	long r;
 
 	memcpy(out, s->ask, sizeof out);
-	r = SYS(__NR_pselect6, s->n, s->user[0] ? out[0] : NULL, s->user[1] ? out[1] : NULL, s->user[2] ? out[2] : NULL, &zero, 0);
+	do	/* EINTR: as sys_poll */
+		r = SYS(__NR_pselect6, s->n, s->user[0] ? out[0] : NULL, s->user[1] ? out[1] : NULL, s->user[2] ? out[2] : NULL,
+			&zero, 0);
+	while (r == -EINTR);
 	if (r == 0 && a->deadline && clock_now() < a->deadline)
 		return 0;
 	for (int k = 0; k < 3 && r >= 0; k++)
@@ -303,7 +306,7 @@ static long epoll_until(struct task *t, struct arch_frame *f, int64_t deadline)
 	struct pollfd p = {(int)ARG1(f), POLLIN, 0};
 	struct ask a = {.task = t, .fds = &p, .n = 1, .deadline = deadline, .now = epoll_now, .frame = f};
 
-	if (hub_owns_fd(p.fd))
+	if (own_has(p.fd))
 		return -EBADF;
 	return ask(&a);
 }

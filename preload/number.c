@@ -6,54 +6,80 @@
 #include <linux/close_range.h>
 #include <sys/ioctl.h>
 #include "number.h"
+#include "clock.h"
 #include "log.h"
 
-/* A hub is down to a number that the program names: ours must look closed. */
-static bool hidden(int number)
-{
-	return unlikely(hub_owns_fd(number));
-}
+/* While one of ours is in use that stands in the way: */
+#define TRIES 200
+#define PAUSE 100000ll
 
 long number_refused(int number)
 {
-	return hidden(number) ? -EBADF : GATE_NATIVE;
+	return own_has(number) ? -EBADF : GATE_NATIVE;
 }
 
-/* The kernel skipped numbers because ours stand there: ours move, and the new descriptor takes the number it should have. */
+/* The kernel skipped a number because ours stands there: ours moves, and the new descriptor takes the number it should have. */
 static long settle(long number)
 {
-	int first = (int)number;
+	int first = own_next(0);
 	long r, flags;
 
-	while (first > 0 && hub_owns_fd(first - 1) && hub_move_fd(first - 1) == 0)
-		first--;
-	if (first == number)
+	if (first < 0 || first > number)
+		return number;
+	own_move(first);
+	if (own_has(first))
 		return number;
 	flags = sys_fcntl((int)number, F_GETFD, 0);
 	r = sys_fcntl((int)number, flags & FD_CLOEXEC ? F_DUPFD_CLOEXEC : F_DUPFD, first);
 	if (r < 0)
 		return number;
-	sys_close((int)number);
-	return r;
+	sys_close((int)(r < number ? number : r));	/* another thread may have been faster */
+	return r < number ? r : number;
 }
 
-bool number_again(long *result)
+static bool make_room(struct attempt *a)
+{
+	struct task *t = task_self();
+	uint32_t before = a->moves;
+
+	a->moves = own_moves();
+	enum own_left left = own_leave(before);
+
+	if (left != OWN_BUSY || ++a->tries > TRIES)
+		return left == OWN_ROOM;
+	/* Whom it was lent to is about to be done with it, or to wait: behind us in the queue, or on another hub. */
+	if (a->tries % 2 == 0) {
+		sched_arm(t, PARK_YIELD);
+		sched_park(t, clock_deadline(PAUSE));
+	}
+	sched_yield_task(t);
+	return true;
+}
+
+bool number_again(long *result, struct attempt *a)
 {
 	if (unlikely(*result == -EMFILE))
-		return hub_leave_range();
-	if (unlikely(*result > 0 && hub_owns_fd((int)*result - 1)))
+		return make_room(a);
+	if (unlikely(*result > own_next(0)))
 		*result = settle(*result);
 	return false;
+}
+
+void number_pair(int made[2])
+{
+	for (int i = 0; i < 2; i++)
+		made[i] = (int)settle(made[i]);
 }
 
 /* Calls that make a descriptor of a kind to be asked for. */
 long number_make(struct task *t, struct arch_frame *f)
 {
+	struct attempt a = number_attempt();
 	long r;
 
 	do
 		r = gate_again(t, f);
-	while (number_again(&r));
+	while (number_again(&r, &a));
 	return r;
 }
 
@@ -80,7 +106,7 @@ static bool is_own_entry(const char *name)
 			return false;
 		n = n * 10 + (*name - '0');
 	}
-	return hub_owns_fd(n);
+	return own_has(n);
 }
 
 /* Is it this process's directory of descriptors? */
@@ -103,7 +129,7 @@ long number_getdents(struct task *t, struct arch_frame *f)
 	char *buf = (char *)ARG2(f);
 	bool asked = false;
 
-	if (hidden((int)ARG1(f)))
+	if (own_has((int)ARG1(f)))
 		return -EBADF;
 	for (;;) {
 		long n = gate_again(t, f), to = 0;
@@ -125,14 +151,31 @@ long number_getdents(struct task *t, struct arch_frame *f)
 	}
 }
 
+static bool is_known(const struct fd *e)
+{
+	return e && (load_relaxed(&e->kind) || e->hub);
+}
+
+/* A number that we know nothing of may be none of the program's, but the first place of one of ours that is just being made: the
+ * call is made while none is. */
+static long held(struct arch_frame *f)
+{
+	own_hold();
+	long r = own_has((int)ARG1(f)) ? -EBADF : arch_syscall((long)f->nr, (long)ARG1(f), (long)ARG2(f), (long)ARG3(f), 0, 0, 0);
+
+	own_drop();
+	return r;
+}
+
 long number_close(struct task *t, struct arch_frame *f)
 {
 	int number = (int)ARG1(f);
+	bool known = is_known(fd_get(number));
 
-	if (hidden(number))
+	if (own_has(number))
 		return -EBADF;
 	fd_closing(number);
-	return GATE_NATIVE;	/* it may block: SO_LINGER, or a file system's flush */
+	return known ? GATE_NATIVE : held(f);	/* it may block: SO_LINGER, or a file system's flush */
 }
 
 static void share(int number)
@@ -154,39 +197,56 @@ static long copied(int from, long to)
 
 long number_dup(struct task *t, struct arch_frame *f)
 {
-	if (hidden((int)ARG1(f)))
+	if (own_has((int)ARG1(f)))
 		return -EBADF;
+	struct attempt a = number_attempt();
 	long r;
 
 	do
 		r = SYS(__NR_dup, ARG1(f));
-	while (number_again(&r));
+	while (number_again(&r, &a));
 	return copied((int)ARG1(f), r);
 }
 
-static long dup_over(struct arch_frame *f)
+/* With our numbers held where they are, or ours might come to stand where the call closes. */
+static long dup_held(struct arch_frame *f, int from, int to)
+{
+	if (own_has(from))
+		return -EBADF;
+	if (from != to && sys_fcntl(from, F_GETFD, 0) >= 0) {
+		fd_closing(to);
+		share(from);
+	}
+	return arch_syscall((long)f->nr, from, to, (long)ARG3(f), 0, 0, 0);
+}
+
+static long dup_over(struct task *t, struct arch_frame *f)
 {
 	int from = (int)ARG1(f), to = (int)ARG2(f);
 
-	if (hidden(from))
-		return -EBADF;
-	if (hidden(to) && hub_move_fd(to) < 0)
-		return -EMFILE;
-	if (from == to || sys_fcntl(from, F_GETFD, 0) < 0)
-		return arch_syscall((long)f->nr, from, to, (long)ARG3(f), 0, 0, 0);
-	fd_closing(to);
-	share(from);
-	return arch_syscall((long)f->nr, from, to, (long)ARG3(f), 0, 0, 0);
+	own_hold();
+	while (own_has(to)) {
+		own_drop();
+		if (!own_move(to))
+			return -EBADF;
+		if (own_has(to))
+			sched_yield_task(t);	/* whom it was lent to is about to be done with it */
+		own_hold();
+	}
+	long r = dup_held(f, from, to);
+
+	own_drop();
+	return r;
 }
 
 long number_dup2(struct task *t, struct arch_frame *f)
 {
-	return dup_over(f);
+	return dup_over(t, f);
 }
 
 long number_dup3(struct task *t, struct arch_frame *f)
 {
-	return dup_over(f);
+	return dup_over(t, f);
 }
 
 static void forget_range(unsigned first, unsigned last)
@@ -196,7 +256,7 @@ static void forget_range(unsigned first, unsigned last)
 
 		if (!e)
 			n |= 1023;	/* nothing is known of the whole chunk */
-		else if (!hub_owns_fd((int)n) && (load_relaxed(&e->kind) || e->hub || e->first) && !e->orphan)
+		else if ((load_relaxed(&e->kind) || e->hub || e->first) && !own_has((int)n))
 			fd_closing((int)n);
 	}
 }
@@ -212,29 +272,34 @@ long number_close_range(struct task *t, struct arch_frame *f)
 		return GATE_NATIVE;
 	if (flags & CLOSE_RANGE_CLOEXEC)
 		return GATE_NATIVE;	/* ours are close-on-exec already */
+	own_hold();
 	forget_range(first, last);
-	while ((ours = hub_next_fd(from)) >= 0 && (unsigned)ours <= last) {
+	while ((ours = own_next(from)) >= 0 && (unsigned)ours <= last) {
 		if ((unsigned)ours > from)
 			SYS(__NR_close_range, from, ours - 1, flags);
 		from = (unsigned)ours + 1;
 	}
-	return from <= last ? SYS(__NR_close_range, from, last, flags) : 0;
+	long r = from <= last ? SYS(__NR_close_range, from, last, flags) : 0;
+
+	own_drop();
+	return r;
 }
 
 long number_fcntl(struct task *t, struct arch_frame *f)
 {
 	int number = (int)ARG1(f);
 	struct fd *e = fd_get(number);
+	struct attempt a = number_attempt();
 	long r;
 
-	if (hidden(number))
+	if (own_has(number))
 		return -EBADF;
 	switch (ARG2(f)) {
 	case F_DUPFD:
 	case F_DUPFD_CLOEXEC:
 		do
 			r = SYS(__NR_fcntl, number, ARG2(f), ARG3(f));
-		while (number_again(&r));
+		while (number_again(&r, &a));
 		return copied(number, r);
 	case F_SETFL:
 		r = SYS(__NR_fcntl, number, F_SETFL, ARG3(f));
@@ -243,6 +308,8 @@ long number_fcntl(struct task *t, struct arch_frame *f)
 		else if (r >= 0 && e)
 			__atomic_fetch_and(&e->flags, (uint8_t)~FD_NONBLOCK, __ATOMIC_RELAXED);
 		return r;
+	case F_GETFD:
+		return is_known(e) ? GATE_NATIVE : held(f);
 	default:
 		return GATE_NATIVE;
 	}
@@ -252,7 +319,7 @@ long number_ioctl(struct task *t, struct arch_frame *f)
 {
 	struct fd *e = fd_get((int)ARG1(f));
 
-	if (hidden((int)ARG1(f)))
+	if (own_has((int)ARG1(f)))
 		return -EBADF;
 	if (ARG2(f) != FIONBIO)
 		return GATE_NATIVE;
@@ -269,12 +336,15 @@ long number_pipe(struct task *t, struct arch_frame *f)
 {
 	int *made = (int *)ARG1(f);
 	uint64_t flags = f->nr == __NR_pipe ? 0 : ARG2(f);
+	struct attempt a = number_attempt();
 	long r;
 
 	do
 		r = SYS(__NR_pipe2, made, flags);
-	while (number_again(&r));
+	while (number_again(&r, &a));
 
+	if (r == 0)
+		number_pair(made);
 	for (int i = 0; r == 0 && i < 2; i++)
 		fd_new(made[i], FD_PIPE, FD_OWN | (flags & O_NONBLOCK ? FD_NONBLOCK : 0));
 	return r;
@@ -282,11 +352,12 @@ long number_pipe(struct task *t, struct arch_frame *f)
 
 static long made(struct arch_frame *f, uint64_t flags)
 {
+	struct attempt a = number_attempt();
 	long r;
 
 	do
 		r = arch_syscall((long)f->nr, (long)ARG1(f), (long)ARG2(f), (long)ARG3(f), (long)ARG4(f), 0, 0);
-	while (number_again(&r));
+	while (number_again(&r, &a));
 	if (r >= 0)
 		fd_new((int)r, FD_NOWAIT_IN, FD_OWN | (flags & O_NONBLOCK ? FD_NONBLOCK : 0));
 	return r;

@@ -7,9 +7,19 @@
 gate_handler number_close, number_dup, number_dup2, number_dup3, number_close_range, number_fcntl, number_ioctl, number_pipe,
 	number_eventfd, number_timerfd, number_make, number_known, number_fstatat, number_getdents;
 
-/* number_again -- a call has made a descriptor, or could not. True: it met EMFILE, ours have moved above the program's soft
- * limit, make it again. Where it got a number behind ours, *result becomes the one it would have got without us. */
-bool number_again(long *result);
+/* number_again -- a call has made a descriptor, or could not. True: it met EMFILE, ours have made room for it, make it again.
+ * Where it got a number behind ours, *result becomes the one it would have got without us. The attempt began before the call. */
+struct attempt {
+	uint32_t moves, tries;
+};
+bool number_again(long *result, struct attempt *a);
+
+static inline struct attempt number_attempt(void)
+{
+	return (struct attempt){own_moves(), 0};
+}
+
+void number_pair(int made[2]);	/* the same for a call that has made two */
 
 /* number_refused -- the result for a descriptor that no handler takes: ours look closed. */
 long number_refused(int number);

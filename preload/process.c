@@ -3,6 +3,7 @@
  * A child of vfork (or of clone with CLONE_VM) runs in our memory, on the parent's thread pointer. The task is marked before the
  * raw call; while the mark stands every gate entry compares getpid(): the child passes through and writes nothing.
  */
+#include <poll.h>
 #include <sys/wait.h>
 #include "process.h"
 #include "clock.h"
@@ -32,8 +33,7 @@ long process_fork(struct task *t, struct arch_frame *f)
 		return r;
 	}
 	process_id = (int)sys_getpid();
-	if (fork_child(t) < 0)
-		LOG(WARN, "weft: no descriptors for a hub in the child of a fork\n");
+	fork_child(t);
 	fd_forget();
 	shared_fork();
 	credential_fork();
@@ -80,16 +80,19 @@ long process_execve(struct task *t, struct arch_frame *f)
 /* Park until a child of ours has ended. Returns 0, or -errno when it cannot be done this way. */
 static long wait_pidfd(struct task *t, int pid)
 {
-	long fd = SYS(__NR_pidfd_open, pid, 0), r;
+	int number = fd_lend(__NR_pidfd_open, pid, 0, 0, 0);
+	long r = 0;
 
-	if (fd < 0)
-		return fd;
-	int number = sys_dup_high((int)fd);
+	while (r == 0 && number >= 0) {
+		struct pollfd p = {number, POLLIN, 0};
+		uint32_t seen = fd_edges(fd_get(number));
 
-	r = fd_get(number) ? fd_wait(t, &number, EPOLLIN, FOREVER, fd_edges(fd_get(number))) : -EBADF;
-	fd_closing(number);
-	sys_close(number);
-	return r;
+		if (sys_poll(&p, 1))
+			break;
+		r = fd_wait(t, &number, EPOLLIN, FOREVER, seen);
+	}
+	fd_let_go(number, -1);
+	return r || number >= 0 ? r : -EMFILE;
 }
 
 /* Any child, or one that stops: nothing tells of these. Look again after a while. */
@@ -111,7 +114,9 @@ long process_wait4(struct task *t, struct arch_frame *f)
 
 		if (r)
 			return r;
-		r = pid > 0 && !options ? wait_pidfd(t, pid) : pause_for(t, pause);
+		r = pid > 0 && !options ? wait_pidfd(t, pid) : -EMFILE;
+		if (r < 0 && r != -ERESTARTSYS)
+			r = pause_for(t, pause);
 		if (r < 0)
 			return r;
 	}

@@ -1,6 +1,7 @@
 /* shared.c -- which memory may be shared with other processes */
 #include <fcntl.h>
 #include "shared.h"
+#include "own.h"
 #include "stack.h"
 
 #define RANGES 512
@@ -10,6 +11,7 @@ static struct range {
 } ranges[RANGES];		/* under lock */
 static unsigned count;
 static bool overflow, scanned;
+bool shared_guessed;
 static struct lock lock;
 
 static void add(uintptr_t lo, uintptr_t hi)
@@ -51,19 +53,31 @@ static void take(struct scan *s, char c)
 	}
 }
 
-static void scan(void)
+static long open_maps(void)
 {
+	return sys_open("/proc/thread-self/maps", O_RDONLY | O_CLOEXEC, 0);
+}
+
+/* False: nothing is known, as there is no descriptor to ask with. */
+static bool scan(void)
+{
+	static bool before;		/* under lock */
 	char buf[1024];
 	struct scan s = {0};
-	long fd = sys_open("/proc/thread-self/maps", O_RDONLY | O_CLOEXEC, 0), n;
+	long fd = open_maps(), n;
 
-	overflow |= fd < 0;
+	if (fd == -EMFILE && own_leave(own_moves()) == OWN_ROOM)
+		fd = open_maps();
+	lock_take(&lock);
 	while (fd >= 0 && (n = sys_read((int)fd, buf, sizeof buf)) > 0)
 		for (long i = 0; i < n; i++)
 			take(&s, buf[i]);
+	scanned = before |= fd != -EMFILE;
+	overflow |= fd < 0 && fd != -EMFILE;
+	lock_drop(&lock);
 	if (fd >= 0)
 		sys_close((int)fd);
-	scanned = true;
+	return scanned;
 }
 
 bool shared_memory(const void *addr)
@@ -73,9 +87,11 @@ bool shared_memory(const void *addr)
 
 	if (stack_owns(addr)) /* a join, most often */
 		return false;
+	if (unlikely(!load_relaxed(&scanned)) && !scan()) {
+		store_seq(&shared_guessed, true);
+		return true;
+	}
 	lock_take(&lock);
-	if (!scanned)
-		scan();
 	found = overflow;
 	for (unsigned i = 0; i < count && !found; i++)
 		found = a >= ranges[i].lo && a < ranges[i].hi;

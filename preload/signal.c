@@ -14,7 +14,7 @@ static struct lock lock;		/* also of the counts */
 static uint32_t blockers[SIGNALS];	/* how many tasks block a signal, libc's moments left out */
 static uint32_t tasks;
 static uint64_t process_pending;	/* atomic */
-static bool held;		/* atomic: all tasks block INJECT_SIGNAL */
+static bool held;		/* atomic: all tasks block CARRIER_SIGNAL */
 static siginfo_t process_info[SIGNALS + 1];
 
 static bool caught(int sig)
@@ -35,7 +35,7 @@ static void spread_mask(struct hub *h, uint64_t mask)
 	struct carrier *c = load_acquire(&h->carrier);
 
 	hub_interrupt(h);
-	inject_kick_carrier(c);
+	carrier_signal(c, CARRIER_KICK);
 	for (int n = 0; n < MASK_PATIENCE && load_relaxed(&c->mask) != mask; n++)
 		SYS(__NR_sched_yield);
 }
@@ -74,8 +74,8 @@ static uint64_t blocked_by_all(void)
 
 	for (int i = 0; i < SIGNALS; i++)
 		all |= (uint64_t)(blockers[i] && blockers[i] >= tasks) << i;
-	store_relaxed(&held, (all & signal_bit(INJECT_SIGNAL)) != 0);
-	return all & ~signal_bit(INJECT_SIGNAL);
+	store_relaxed(&held, (all & signal_bit(CARRIER_SIGNAL)) != 0);
+	return all & ~signal_bit(CARRIER_SIGNAL);
 }
 
 bool signal_held(void)
@@ -377,7 +377,7 @@ static void install(int sig)
 {
 	struct uapi_sigaction real = actions[sig];
 
-	if (sig == INJECT_SIGNAL) {	/* its handler is ours and knows whose each one is */
+	if (sig == CARRIER_SIGNAL) {	/* its handler is ours and knows whose each one is */
 		inject_init();
 		return;
 	}

@@ -11,33 +11,45 @@
 #include "number.h"
 #include "signal.h"
 
+#define PAUSE 5000000ll
+
+/* There is no descriptor to wait on: look again after a while. */
+static long nap(struct task *t, int64_t deadline)
+{
+	int64_t until = clock_deadline(PAUSE);
+
+	sched_arm(t, PARK_SIGNAL);
+	if (sched_park(t, until < deadline ? until : deadline) == WAKE_SIGNAL)
+		return -ERESTARTSYS;
+	return until < deadline ? 0 : -ETIMEDOUT;
+}
+
 static long wait_for(struct task *t, uint64_t set, siginfo_t *info, int64_t deadline)
 {
 	struct __kernel_timespec zero = {0, 0};
-	long fd = SYS(__NR_signalfd4, -1, &set, UAPI_SIGSET_SIZE, O_NONBLOCK | O_CLOEXEC), r;
-	int number = fd < 0 ? -1 : sys_dup_high((int)fd);
-	struct fd *e = fd_get(number);
+	int number = fd_lend(__NR_signalfd4, -1, (long)&set, UAPI_SIGSET_SIZE, O_NONBLOCK | O_CLOEXEC);
+	long r;
 
 	for (;;) {
-		uint32_t seen = e ? fd_edges(e) : 0;
+		uint32_t seen = number < 0 ? 0 : fd_edges(fd_get(number));
 
 		r = signal_take(t, set, info);
 		if (!r)
 			r = SYS(__NR_rt_sigtimedwait, &set, info, &zero, UAPI_SIGSET_SIZE);
 		if (r != -EAGAIN || deadline == 0)
 			break;
-		r = fd_wait(t, &number, EPOLLIN, deadline, seen);
+		r = number < 0 ? nap(t, deadline) : fd_wait(t, &number, EPOLLIN, deadline, seen);
 		if (r == -ETIMEDOUT) {
 			deadline = 0;
 		} else if (r == -ERESTARTSYS && !(load_seq(&t->sigpending) & set)) {
 			r = -EINTR;
 			break;
+		} else if (r < 0 && r != -ERESTARTSYS) {
+			fd_let_go(number, -1);
+			number = -1;
 		}
 	}
-	if (number >= 0) {
-		fd_closing(number);
-		sys_close(number);
-	}
+	fd_let_go(number, -1);
 	return r;
 }
 
@@ -68,13 +80,14 @@ long sigwait_signalfd(struct task *t, struct arch_frame *f)
 {
 	const uint64_t *set = (void *)ARG2(f);
 	uint64_t flags = f->nr == __NR_signalfd ? 0 : ARG4(f);
+	struct attempt a = number_attempt();
 	long r;
 
 	if (!user_readable(set, 8))
 		return GATE_NATIVE;
 	do
 		r = arch_syscall((long)f->nr, (long)ARG1(f), (long)ARG2(f), (long)ARG3(f), (long)ARG4(f), 0, 0);
-	while (number_again(&r));
+	while (number_again(&r, &a));
 	if (r < 0)
 		return r;
 	if ((int)ARG1(f) < 0)

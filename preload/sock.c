@@ -244,10 +244,11 @@ static long accept_on(struct task *t, struct arch_frame *f, int flags)
 	struct fd *e = fd_get((int)ARG1(f));
 	int number = (int)ARG1(f), original = number;
 	int64_t deadline = FOREVER;
+	struct attempt a = number_attempt();
 	long r;
 
 	if (!e || fd_kind_of(e, number) != FD_SOCKET || fd_nonblocking(e, number))
-		return GATE_NATIVE;
+		return number_make(t, f);
 	if (e->receive_ns)
 		deadline = clock_deadline(e->receive_ns);
 	uint8_t kept = e->flags & (FD_STREAM | FD_TCP);
@@ -257,9 +258,9 @@ static long accept_on(struct task *t, struct arch_frame *f, int flags)
 		struct pollfd p = {number, POLLIN, 0};
 		uint32_t seen = fd_edges(fd_get(number));
 
-		if (sys_poll(&p, 1, 0)) {
+		if (sys_poll(&p, 1)) {
 			r = gate_blocking(t, __NR_accept4, number, (long)ARG2(f), (long)ARG3(f), flags, 0, 0);
-			if (number_again(&r))
+			if (number_again(&r, &a))
 				continue;
 			break;
 		}
@@ -299,7 +300,7 @@ static long connected(struct task *t, int number, int64_t limit_ns)
 		uint32_t seen = fd_edges(fd_get(number));
 
 		p.fd = number;
-		if (sys_poll(&p, 1, 0))
+		if (sys_poll(&p, 1))
 			break;
 		r = fd_wait(t, &number, EPOLLOUT, deadline, seen);
 	}
@@ -363,11 +364,12 @@ static uint8_t flags_of(uint64_t domain, uint64_t type)
 
 long sock_socket(struct task *t, struct arch_frame *f)
 {
+	struct attempt a = number_attempt();
 	long r;
 
 	do
 		r = SYS(__NR_socket, ARG1(f), ARG2(f), ARG3(f));
-	while (number_again(&r));
+	while (number_again(&r, &a));
 
 	if (r >= 0)
 		fd_new((int)r, FD_SOCKET, flags_of(ARG1(f), ARG2(f)));
@@ -377,12 +379,15 @@ long sock_socket(struct task *t, struct arch_frame *f)
 long sock_socketpair(struct task *t, struct arch_frame *f)
 {
 	int *made = (int *)ARG4(f);
+	struct attempt a = number_attempt();
 	long r;
 
 	do
 		r = SYS(__NR_socketpair, ARG1(f), ARG2(f), ARG3(f), ARG4(f));
-	while (number_again(&r));
+	while (number_again(&r, &a));
 
+	if (r == 0)
+		number_pair(made);
 	for (int i = 0; r == 0 && i < 2; i++)
 		fd_new(made[i], FD_SOCKET, flags_of(ARG1(f), ARG2(f)));
 	return r;

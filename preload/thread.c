@@ -145,6 +145,8 @@ static void on_exit_task(struct hub *h, struct task *t)
 	if (clear) {
 		store_release(clear, 0);
 		futex_wake(h, (uint32_t *)clear, 1, ~0u);
+		if (unlikely(load_seq(&shared_guessed)))
+			sys_futex(clear, FUTEX_WAKE, 1, NULL, NULL, 0);
 	}
 	task_free(t);	/* last: while it is in the table a joiner knows the word for a join */
 }

@@ -11,7 +11,7 @@ static void on_signal(int number, siginfo_t *info, void *context)
 {
 	(void)number;
 	(void)context;
-	add_relaxed((uintptr_t)info->si_value.sival_ptr == MONITOR_MAGIC ? &told : &strangers, 1);
+	add_relaxed((uintptr_t)info->si_value.sival_ptr == CARRIER_PREEMPT ? &told : &strangers, 1);
 }
 
 static void block(struct task *t, void *arg)
@@ -89,7 +89,7 @@ static int group(void)
 	};
 	struct sigaction act = {.sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART};
 
-	sigaction(MONITOR_SIGNAL, &act, NULL);
+	sigaction(CARRIER_SIGNAL, &act, NULL);
 	monitor_start();
 	return RUN_GROUP(tests);
 }

@@ -1,53 +1,8 @@
-/* test_sys.c -- descriptors of ours go to the top of the first 1024, and a broken invariant dies in words */
+/* test_sys.c -- memory comes as zeroes or not at all, and a broken invariant dies in words */
 #define UNIT_FAIL
 #include "unit.h"
 #include "sys.c"
-#include <sys/resource.h>
 #include <sys/wait.h>
-
-static void a_descriptor_moves_up_and_closes_on_exec(void **state)
-{
-	int fd = dup(1), up = sys_dup_high(fd);
-
-	(void)state;
-	assert_true(up >= 64 && up < 1024 + 16);
-	assert_true(fcntl(up, F_GETFD) & FD_CLOEXEC);
-	assert_int_equal(fcntl(fd, F_GETFD), -1);
-	close(up);
-}
-
-static void it_moves_as_high_as_the_limit_lets_it(void **state)
-{
-	struct rlimit old, low = {300, 0};
-	int fd = dup(1);
-
-	(void)state;
-	getrlimit(RLIMIT_NOFILE, &old);
-	low.rlim_max = old.rlim_max;
-	setrlimit(RLIMIT_NOFILE, &low);
-	int up = sys_dup_high(fd);
-
-	setrlimit(RLIMIT_NOFILE, &old);
-	assert_true(up >= 64 && up < 300);
-	close(up);
-}
-
-static void where_no_number_is_free_it_stays(void **state)
-{
-	struct rlimit old, low = {0, 0};
-	int fd = dup(1);
-
-	(void)state;
-	getrlimit(RLIMIT_NOFILE, &old);
-	low = (struct rlimit){(rlim_t)fd + 1, old.rlim_max};
-	setrlimit(RLIMIT_NOFILE, &low);
-	int up = sys_dup_high(fd);
-
-	setrlimit(RLIMIT_NOFILE, &old);
-	assert_int_equal(up, fd);
-	assert_true(fcntl(fd, F_GETFD) >= 0);
-	close(fd);
-}
 
 static void mapped_memory_is_zero_and_refusal_is_null(void **state)
 {
@@ -97,9 +52,6 @@ static void a_broken_invariant_dies_with_a_line_and_a_trace(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_descriptor_moves_up_and_closes_on_exec),
-		cmocka_unit_test(it_moves_as_high_as_the_limit_lets_it),
-		cmocka_unit_test(where_no_number_is_free_it_stays),
 		cmocka_unit_test(mapped_memory_is_zero_and_refusal_is_null),
 		cmocka_unit_test(a_broken_invariant_dies_with_a_line_and_a_trace),
 	};

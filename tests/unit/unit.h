@@ -29,6 +29,7 @@ static long fail_at;		/* this call fails, counted from 1; 0: none */
 static long fail_calls;		/* so many were made that count */
 static long fail_nr = -1;	/* only calls with this number count; -1: all system calls */
 static int fail_errno = 12;	/* ENOMEM */
+static void (*fail_before)(long nr);	/* called before every call: to make a moment longer */
 
 static inline long fail_syscall(long nr, long a, long b, long c, long d, long e, long f)
 {
@@ -37,6 +38,8 @@ static inline long fail_syscall(long nr, long a, long b, long c, long d, long e,
 		if (fail_calls == fail_at)
 			return -fail_errno;
 	}
+	if (fail_before)
+		fail_before(nr);
 	return arch_syscall(nr, a, b, c, d, e, f);
 }
 #define arch_syscall fail_syscall
