@@ -159,21 +159,36 @@ static bool lets_through(struct task *t, void *sig)
 	return !(t->sigmask & bit) || t->sigwait & bit;
 }
 
-void signal_hand_out(struct hub *me)
+/* Give out what somebody lets through. Returns what nobody does: it stays pending until somebody unblocks it. */
+static uint64_t hand_out_once(struct hub *me)
 {
-	store_seq(&hub_signals, 0);
-	lock_take(&task_lock);
+	uint64_t stays = 0;
+
 	for (uint64_t left = load_seq(&process_pending); left; left &= left - 1) {
 		int sig = __builtin_ctzll(left) + 1;
 		struct task *t = task_each(lets_through, (void *)(intptr_t)sig);
 
-		if (!t)
-			continue;	/* it stays pending until somebody unblocks it */
-		if (!take_pending(&process_pending, sig))
-			continue;
-		t->siginfo = &process_info[sig];
-		note(me, t, sig);
+		if (!t) {
+			stays |= signal_bit(sig);
+		} else if (take_pending(&process_pending, sig)) {
+			t->siginfo = &process_info[sig];
+			note(me, t, sig);
+		}
 	}
+	return stays;
+}
+
+/* hub_signals stays set until all are given out: who leaves the gate meanwhile comes here, waits for the lock, and then finds
+ * what has become its own. */
+void signal_hand_out(struct hub *me)
+{
+	uint64_t stays;
+
+	lock_take(&task_lock);
+	do {
+		stays = hand_out_once(me);
+		store_seq(&hub_signals, 0);
+	} while (load_seq(&process_pending) & ~stays);
 	lock_drop(&task_lock);
 }
 
@@ -405,6 +420,30 @@ void signal_init(struct task *t)
 	set_real_mask(t, blocked_by_all());
 }
 
+/* A signal that was sent before a disposition changes acts by the old one: natively it has chosen its thread when kill returns.
+ * Here it may still be in the kernel, because the carrier that it chose has had no CPU since, or, though ignored, because it
+ * chose one that blocks everything. Take it out, and handle it as the calling task. */
+static void settle(struct task *t, struct arch_frame *f, int sig)
+{
+	struct __kernel_timespec zero = {0, 0};
+	uint64_t bit = signal_bit(sig), was;
+	siginfo_t info;
+	long r, none = 0;
+
+	if ((t->sigmask & bit) || sig == CARRIER_SIGNAL || sig == SIGKILL || sig == SIGSTOP)
+		return;
+	sys_sigmask(SIG_BLOCK, &bit, &was);
+	r = SYS(__NR_rt_sigtimedwait, &bit, &info, &zero, UAPI_SIGSET_SIZE);
+	sys_sigmask(SIG_SETMASK, &was, NULL);
+	if (r == sig && (void *)actions[sig].handler != (void *)SIG_IGN) {
+		process_info[sig] = info;
+		__atomic_fetch_or(&process_pending, bit, __ATOMIC_SEQ_CST);
+		store_seq(&hub_signals, 1);
+	}
+	if (signal_due(t))
+		signal_deliver(t, f, &none);
+}
+
 long signal_rt_sigaction(struct task *t, struct arch_frame *f)
 {
 	int sig = (int)ARG1(f);
@@ -415,8 +454,10 @@ long signal_rt_sigaction(struct task *t, struct arch_frame *f)
 		return -EINVAL;
 	if (act && (!user_readable(act, 16) || !user_readable((char *)act + 16, 16)))
 		return -EFAULT;
-	if (act)
+	if (act) {
 		next = *act;
+		settle(t, f, sig);
+	}
 	lock_take(&lock);
 	was = actions[sig];
 	if (act) {
