@@ -16,7 +16,7 @@ static void on_signal(int number, siginfo_t *info, void *context)
 
 static void block(struct task *t, void *arg)
 {
-	struct __kernel_timespec ts = {0, 1000 * MS};
+	struct __kernel_timespec ts = {1, 0};
 
 	sched_native_begin(t);
 	SYS(__NR_nanosleep, &ts, NULL);
