@@ -1,8 +1,11 @@
 /* load.c -- what the loader sees of this library: its constructor and the names that trigger activation
  *
- * At load nothing is scanned or patched. The first of the interposed names that makes a thread activates.
+ * At load nothing is scanned or patched. The first of the interposed names that makes a thread activates. libc makes threads of
+ * its own for some calls, by a way that no name can catch: these calls are triggers, too, or their threads would be there
+ * already when the program makes its first.
  */
 #include <dlfcn.h>
+#include <linux/sched.h>
 #include <pthread.h>
 #include <threads.h>
 #include "activate.h"
@@ -53,26 +56,22 @@ static void start(void)
 
 extern const char *gnu_get_libc_version(void) __attribute__((weak));
 
-__attribute__((constructor)) static void load(void)
+static bool activate_for_thread(void)
 {
 	if (!gnu_get_libc_version)
-		return;		/* another libc, by an inherited LD_PRELOAD */
+		return false;
 	start();
-	if (conf.force && !activate())
+	bool active = activate();
+
+	if (!active)
 		activate_require();
+	return active;
 }
 
 /* Around a call of libc that makes a thread: its stack is asked for inside. */
 static struct task *create_begin(void)
 {
-	if (!gnu_get_libc_version)
-		return NULL;
-	start();
-	if (!activate()) {
-		activate_require();
-		return NULL;
-	}
-	struct task *t = task_self();
+	struct task *t = activate_for_thread() ? task_self() : NULL;
 
 	if (t)
 		t->in_create = true;
@@ -90,6 +89,8 @@ static void create_end(struct task *t)
 	__asm__(".globl " #ours "_old\n.set " #ours "_old, " #ours "\n"		\
 		".symver " #ours "_old, " #name "@" old "\n"				\
 		".symver " #ours ", " #name "@@GLIBC_2.34")
+#define STANDS_FOR_ONE(ours, name, version)						\
+	__asm__(".symver " #ours ", " #name "@@" version)
 
 STANDS_FOR(load_pthread_create, pthread_create, "GLIBC_2.2.5");
 STANDS_FOR(load_thrd_create, thrd_create, "GLIBC_2.28");
@@ -122,4 +123,72 @@ __attribute__((visibility("default"))) int load_thrd_create(thrd_t *thread, thrd
 
 	create_end(t);
 	return r;
+}
+
+/* A call for which libc may make a thread: if it does, activate first. */
+#define TRIGGER(name, type, parameters, arguments, makes_thread)			\
+	static type (*real_##name) parameters;						\
+	type load_##name parameters;							\
+	__attribute__((visibility("default"))) type load_##name parameters		\
+	{										\
+		if (unlikely(!real_##name))						\
+			real_##name = (type (*) parameters)next(#name);			\
+		if (makes_thread)							\
+			activate_for_thread();						\
+		return real_##name arguments;						\
+	}
+#define TRIGGER_AIO(name)								\
+	STANDS_FOR(load_##name, name, "GLIBC_2.2.5");					\
+	TRIGGER(name, int, (void *request), (request), true)
+#define TRIGGER_LIO(name)								\
+	STANDS_FOR(load_##name, name, "GLIBC_2.4");					\
+	TRIGGER(name, int, (int mode, void *list, int n, struct sigevent *event), (mode, list, n, event), n > 0)
+
+static bool by_thread(const struct sigevent *event)
+{
+	return event && event->sigev_notify == SIGEV_THREAD;
+}
+
+/* Programs that call the kernel by number, or by a function that takes the kernel's flags. */
+static bool clones_thread(long nr, long first)
+{
+	if (nr == __NR_clone)
+		return first & CLONE_THREAD;
+	const struct clone_args *a = (const void *)first;
+
+	return nr == __NR_clone3 && user_readable(a, sizeof a->flags) && a->flags & CLONE_THREAD;
+}
+
+STANDS_FOR(load_timer_create, timer_create, "GLIBC_2.3.3");
+TRIGGER(timer_create, int, (clockid_t clock, struct sigevent *event, timer_t *id), (clock, event, id), by_thread(event))
+STANDS_FOR(load_mq_notify, mq_notify, "GLIBC_2.3.4");
+TRIGGER(mq_notify, int, (int queue, const struct sigevent *event), (queue, event), by_thread(event))
+STANDS_FOR(load_getaddrinfo_a, getaddrinfo_a, "GLIBC_2.2.5");
+TRIGGER(getaddrinfo_a, int, (int mode, void *list, int n, struct sigevent *event), (mode, list, n, event), n > 0)
+TRIGGER_AIO(aio_read)
+TRIGGER_AIO(aio_read64)
+TRIGGER_AIO(aio_write)
+TRIGGER_AIO(aio_write64)
+STANDS_FOR(load_aio_fsync, aio_fsync, "GLIBC_2.2.5");
+TRIGGER(aio_fsync, int, (int kind, void *request), (kind, request), true)
+STANDS_FOR(load_aio_fsync64, aio_fsync64, "GLIBC_2.2.5");
+TRIGGER(aio_fsync64, int, (int kind, void *request), (kind, request), true)
+TRIGGER_LIO(lio_listio)
+TRIGGER_LIO(lio_listio64)
+STANDS_FOR_ONE(load_clone, clone, "GLIBC_2.2.5");
+TRIGGER(clone, int, (int (*fn)(void *), void *stack, int flags, void *arg, void *a, void *b, void *c),
+	(fn, stack, flags, arg, a, b, c), flags & CLONE_THREAD)
+STANDS_FOR_ONE(load_syscall, syscall, "GLIBC_2.2.5");
+TRIGGER(syscall, long, (long nr, long a, long b, long c, long d, long e, long f), (nr, a, b, c, d, e, f), clones_thread(nr, a))
+
+__attribute__((constructor)) static void load(void)
+{
+	if (!gnu_get_libc_version)
+		return;		/* another libc, by an inherited LD_PRELOAD */
+	start();
+	/* These may be called by a child of a fork, which must not ask the loader: another thread may have held its lock. */
+	real_clone = (__typeof__(real_clone))next("clone");
+	real_syscall = (__typeof__(real_syscall))next("syscall");
+	if (conf.force && !activate())
+		activate_require();
 }
