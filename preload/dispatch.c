@@ -23,6 +23,7 @@
 #include "sleep.h"
 #include "sock.h"
 #include "thread.h"
+#include "threadtimer.h"
 
 #define REGION (~(uintptr_t)0xffff)
 

@@ -4,6 +4,7 @@
 #include "clock.h"
 #include "mem.h"
 #include "poll.h"
+#include "threadtimer.h"
 
 #define CONTEXT_SIZE 304	/* the kernel's struct ucontext; libc's is larger */
 #define BUFFER	     16384ul
@@ -188,6 +189,10 @@ static void on_signal(int sig, siginfo_t *info, void *context)
 		    (what == CARRIER_PREEMPT || what == CARRIER_KICK);
 	struct carrier *c = carrier_here();
 
+	if (threadtimer_fired(info)) {
+		signal_announce(c, context);
+		return;
+	}
 	if (!ours) {
 		struct uapi_sigaction act;
 

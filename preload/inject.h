@@ -34,6 +34,7 @@ extern void inject_kernel_restorer(void);	/* rt_sigreturn, for frames that the k
 extern void inject_restorer(void);		/* the return from an injected handler */
 
 /* What signal.c tells: the action of a signal, the next one due, and what a catch does. */
+void signal_announce(struct carrier *c, void *context);	/* a handler has noted one: hubs are to hand it out */
 bool signal_held(void);	/* of CARRIER_SIGNAL: all tasks block it */
 void signal_action(int sig, struct uapi_sigaction *to);
 void signal_information(struct task *t, int sig, siginfo_t *info);

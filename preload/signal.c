@@ -3,6 +3,7 @@
 #include "signal.h"
 #include "inject.h"
 #include "log.h"
+#include "threadtimer.h"
 
 #define SIGNALS	  64
 #define INTERNAL  (3ull << 31)		/* SIGCANCEL and SIGSETXID: only libc itself ever blocks these, for a moment */
@@ -163,7 +164,11 @@ static bool lets_through(struct task *t, void *sig)
 static uint64_t hand_out_once(struct hub *me)
 {
 	uint64_t stays = 0;
+	struct task *due;
+	int its;
 
+	while ((due = threadtimer_due(&its)))
+		signal_send(me, due, its);
 	for (uint64_t left = load_seq(&process_pending); left; left &= left - 1) {
 		int sig = __builtin_ctzll(left) + 1;
 		struct task *t = task_each(lets_through, (void *)(intptr_t)sig);
@@ -188,8 +193,16 @@ void signal_hand_out(struct hub *me)
 	do {
 		stays = hand_out_once(me);
 		store_seq(&hub_signals, 0);
-	} while (load_seq(&process_pending) & ~stays);
+	} while (load_seq(&process_pending) & ~stays || threadtimer_waits());
 	lock_drop(&task_lock);
+}
+
+void signal_announce(struct carrier *c, void *context)
+{
+	store_seq(&hub_signals, 1);
+	hub_interrupt(c && c->hub ? c->hub : &hubs[0]);	/* it may be on its way to sleep, past its look */
+	if (c)
+		inject_restart(c, context);
 }
 
 /* The kernel's handler for every signal that the program catches; on the carrier's signal stack. */
@@ -215,10 +228,7 @@ void signal_catch(int sig, siginfo_t *info, void *context)
 		return;
 	}
 	__atomic_fetch_or(&process_pending, signal_bit(sig), __ATOMIC_SEQ_CST);
-	store_seq(&hub_signals, 1);
-	hub_interrupt(c && c->hub ? c->hub : &hubs[0]);	/* it may be on its way to sleep, past its look */
-	if (c)
-		inject_restart(c, context);
+	signal_announce(c, context);
 }
 
 void signal_information(struct task *t, int sig, siginfo_t *info)
@@ -229,6 +239,8 @@ void signal_information(struct task *t, int sig, siginfo_t *info)
 		t->siginfo = NULL;
 		return;
 	}
+	if (threadtimer_information(t, sig, info))
+		return;
 	info->si_signo = sig;
 	info->si_code = SI_TKILL;
 	info->si_pid = (int)sys_getpid();
@@ -376,6 +388,7 @@ void signal_cover(void)
 void signal_fork(struct task *t)
 {
 	lock.held = 0;
+	threadtimer_fork();
 	process_pending = 0;
 	hub_signals = 0;
 	t->sigpending = 0;
@@ -527,39 +540,6 @@ long signal_rt_sigpending(struct task *t, struct arch_frame *f)
 
 	if (r == 0)
 		*to = (*to | load_relaxed(&t->sigpending) | load_relaxed(&process_pending)) & t->sigmask;
-	return r;
-}
-
-static long wait_signal(struct task *t)
-{
-	sched_arm(t, PARK_SIGNAL);
-	if (signal_due(t) && load_relaxed(&t->sigpending) & ~t->sigmask)
-		sched_disarm(t);
-	else
-		sched_park(t, FOREVER);
-	return -EINTR;
-}
-
-long signal_rt_sigsuspend(struct task *t, struct arch_frame *f)
-{
-	long r = ARG1(f) ? signal_mask_enter(t, (void *)ARG1(f), ARG2(f)) : -EFAULT;
-
-	if (r < 0)
-		return r;
-	do
-		r = wait_signal(t);
-	while (!(load_relaxed(&t->sigpending) & ~t->sigmask));
-	signal_mask_leave(t, r);
-	return r;
-}
-
-long signal_pause(struct task *t, struct arch_frame *f)
-{
-	long r;
-
-	do
-		r = wait_signal(t);
-	while (!(load_relaxed(&t->sigpending) & ~t->sigmask));
 	return r;
 }
 

@@ -1,4 +1,4 @@
-/* sigwait.c -- waiting for signals without handlers: sigtimedwait and signalfd
+/* sigwait.c -- waiting for signals: sigtimedwait and signalfd without handlers, pause and sigsuspend for them
  *
  * What was sent to the process and is blocked by all tasks is pending in the kernel, and a signalfd sees it come. What was sent
  * to one task is pending in the task: it is looked for first, and ends the park (task.sigwait).
@@ -126,5 +126,38 @@ long sigwait_read(struct transfer *x)
 		r = transfer_run(x);
 	while (r == -ERESTARTSYS && load_seq(&t->sigpending) & t->sigwait);
 	t->sigwait = 0;
+	return r;
+}
+
+static long wait_signal(struct task *t)
+{
+	sched_arm(t, PARK_SIGNAL);
+	if (signal_due(t) && load_relaxed(&t->sigpending) & ~t->sigmask)
+		sched_disarm(t);
+	else
+		sched_park(t, FOREVER);
+	return -EINTR;
+}
+
+long signal_rt_sigsuspend(struct task *t, struct arch_frame *f)
+{
+	long r = ARG1(f) ? signal_mask_enter(t, (void *)ARG1(f), ARG2(f)) : -EFAULT;
+
+	if (r < 0)
+		return r;
+	do
+		r = wait_signal(t);
+	while (!(load_relaxed(&t->sigpending) & ~t->sigmask));
+	signal_mask_leave(t, r);
+	return r;
+}
+
+long signal_pause(struct task *t, struct arch_frame *f)
+{
+	long r;
+
+	do
+		r = wait_signal(t);
+	while (!(load_relaxed(&t->sigpending) & ~t->sigmask));
 	return r;
 }
