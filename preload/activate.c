@@ -4,7 +4,6 @@
  * make the calling thread the first task; open the gate. What fails before the gate opens leaves a process that works.
  */
 #include <dlfcn.h>
-#include <fcntl.h>
 #include <link.h>
 #include <sys/auxv.h>
 #include <sys/resource.h>
@@ -18,6 +17,7 @@
 #include "insn.h"
 #include "log.h"
 #include "monitor.h"
+#include "obstacle.h"
 #include "patch.h"
 #include "process.h"
 #include "signal.h"
@@ -35,37 +35,6 @@ static bool native(const char *why)
 	return false;
 }
 
-/* How many kernel threads are there? The directory's entries but two. */
-static int threads(void)
-{
-	char buf[512];
-	long fd = sys_open("/proc/self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0), got;
-	int n = 0;
-
-	if (fd < 0)
-		return 1;	/* no /proc: writing text by it will be refused as well, and says so */
-	while ((got = SYS(__NR_getdents64, fd, buf, sizeof buf)) > 0)
-		for (long at = 0; at < got; at += *(uint16_t *)(buf + at + 16))
-			n += buf[at + 19] != '.';
-	sys_close((int)fd);
-	return n;
-}
-
-static const char *obstacle(void)
-{
-	static const char *const sanitizers[] = {"__asan_init", "__tsan_init", "__msan_init"};
-
-	if (conf.disable)
-		return "WEFT_DISABLE";
-	for (size_t i = 0; i < ARRAY_SIZE(sanitizers); i++)
-		if (dlsym(RTLD_DEFAULT, sanitizers[i]))
-			return "a sanitizer is linked";
-	if (dlsym(RTLD_DEFAULT, "vgPlain_doing_nothing") || getauxval(AT_SECURE))
-		return "raised privileges";
-	if (threads() > 1)
-		return "threads were alive before activation";
-	return NULL;
-}
 
 /* A needed site of another object that cannot be moved makes its calls natively: they block a carrier, which is handed on, and
  * what waits there is woken by the kernel. In libc it would leave threads half virtual. */

@@ -152,10 +152,20 @@ static void io_rights(int fd, struct elfkind_rights *to)
 	};
 }
 
+static const struct elfkind_io io = {io_open, io_read, io_close, io_rights};
+
+enum elf_kind exec_kind(const char *path)
+{
+	struct elfkind_work *work = sys_map(sizeof *work);
+	enum elf_kind kind = work ? elfkind_of_path(&io, path, NULL, work) : ELFKIND_UNKNOWN;
+
+	if (work)
+		sys_munmap(work, sizeof *work);
+	return kind;
+}
+
 static bool is_helped(struct room *room, const char *path, const char *search)
 {
-	static const struct elfkind_io io = {io_open, io_read, io_close, io_rights};
-
 	return !*elfkind_text(elfkind_of_path(&io, path, search, &room->work));
 }
 

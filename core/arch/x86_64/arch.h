@@ -23,6 +23,18 @@ static inline long arch_syscall(long nr, long a, long b, long c, long d, long e,
 	return r;
 }
 
+/* Does valgrind run us? It takes these instructions, which change nothing, for a question about what rax points at. */
+static inline int arch_under_valgrind(void)
+{
+	uint64_t question[6] = {0x1001}, answer = 0;
+
+	__asm__ volatile("rol $3, %%rdi; rol $13, %%rdi; rol $61, %%rdi; rol $51, %%rdi; xchg %%rbx, %%rbx"
+			 : "+d"(answer)
+			 : "a"(question)
+			 : "cc", "memory");
+	return answer != 0;
+}
+
 static inline void arch_pause(void)
 {
 	__asm__ volatile("pause");
