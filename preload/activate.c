@@ -244,6 +244,11 @@ bool activate_done(void)
 	return load_acquire(&state) == ACTIVE;
 }
 
+bool activate_untried(void)
+{
+	return load_acquire(&state) == UNTRIED;
+}
+
 void activate_require(void)
 {
 	if (!conf.require || conf.disable || load_acquire(&state) == BUSY)

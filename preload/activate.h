@@ -13,6 +13,9 @@ bool activate(void);
 /* activate_done -- has it happened? */
 bool activate_done(void);
 
+/* activate_untried -- has this process made no thread yet, by a way that we know of? */
+bool activate_untried(void);
+
 /* activate_require -- under WEFT_REQUIRE end the process when it is native but should not be. */
 void activate_require(void);
 

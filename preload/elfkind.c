@@ -416,9 +416,8 @@ static bool set_name(struct elfkind_work *work, const char *dir, size_t dir_leng
 	return true;
 }
 
-/* find_program -- look `file' up in a PATH, as execvp does, into work->name. */
-static bool find_program(const struct elfkind_io *io, const char *file, const char *search,
-			 struct elfkind_work *work)
+bool elfkind_find(const struct elfkind_io *io, const char *file, const char *search,
+		  struct elfkind_work *work)
 {
 	if (*file == 0)
 		return false;
@@ -492,7 +491,7 @@ static bool follow(const struct elfkind_io *io, int fd, const char *search,
 		if (*s == '/')
 			base = s + 1;
 	if (same(base, "env"))
-		return find_program(io, program_of_env(line), search, work);
+		return elfkind_find(io, program_of_env(line), search, work);
 	return *interpreter && set_name(work, NULL, 0, interpreter);
 }
 

@@ -83,6 +83,11 @@ enum elf_kind elfkind_of_rights(const struct elfkind_rights *rights);
 enum elf_kind elfkind_of_path(const struct elfkind_io *io, const char *path, const char *search,
 			      struct elfkind_work *work);
 
+/* elfkind_find -- look `file' up in a PATH, as execvp does, into work->name. Returns whether it is
+ * there. */
+bool elfkind_find(const struct elfkind_io *io, const char *file, const char *search,
+		  struct elfkind_work *work);
+
 /* elfkind_text -- what stands in the way of LD_PRELOAD, as the end of a sentence; "" for
  * nothing. */
 const char *elfkind_text(enum elf_kind kind);

@@ -80,6 +80,15 @@ static const char *find(struct room *room, char *const *env, const char *begin, 
 	return NULL;
 }
 
+/* The directories of PATH; NULL where it is not set. */
+static const char *find_search(struct room *room, char *const *env)
+{
+	long n;
+	const char *entry = find(room, env, SEARCH, &n);
+
+	return entry && is_text(room, entry) ? entry + sizeof SEARCH - 1 : NULL;
+}
+
 /* -- the program -- */
 
 static char *put(char *to, const char *text)
@@ -88,30 +97,6 @@ static char *put(char *to, const char *text)
 		*to++ = *text++;
 	*to = 0;
 	return to;
-}
-
-/* The path of what is executed; NULL when that is not understood. */
-static const char *find_path(struct room *room, const struct arch_frame *f)
-{
-	const char *name = (const char *)(f->nr == __NR_execve ? ARG1(f) : ARG2(f));
-	char digits[12], *number = digits + sizeof digits - 1;
-	int fd = (int)ARG1(f);
-
-	if (!is_text(room, name))
-		return NULL;
-	if (f->nr == __NR_execve || *name == '/' || (fd == AT_FDCWD && *name))
-		return name;
-	if (fd < 0 || (!*name && !(ARG5(f) & AT_EMPTY_PATH)) || strlen(name) > sizeof room->path - 64)
-		return NULL;
-	*number = 0;
-	do
-		*--number = (char)('0' + fd % 10);
-	while (fd /= 10);
-	char *end = put(put(room->path, "/proc/thread-self/fd/"), number);
-
-	if (*name)
-		put(put(end, "/"), name);
-	return room->path;
 }
 
 static int io_open(const char *path)
@@ -164,6 +149,35 @@ enum elf_kind exec_kind(const char *path)
 	return kind;
 }
 
+/* The path of what is executed; NULL when that is not understood. */
+static const char *find_path(struct room *room, const struct exec_target *x)
+{
+	char digits[12], *number = digits + sizeof digits - 1;
+	int fd = x->fd;
+
+	if (!is_text(room, x->name))
+		return NULL;
+	if (x->search) {
+		const char *search = find_search(room, x->search);
+
+		return elfkind_find(&io, x->name, search ? search : "/bin:/usr/bin", &room->work) ?
+			       (put(room->path, room->work.name), room->path) : NULL;
+	}
+	if (*x->name == '/' || (fd == AT_FDCWD && *x->name))
+		return x->name;
+	if (fd < 0 || (!*x->name && !x->empty) || strlen(x->name) > sizeof room->path - 64)
+		return NULL;
+	*number = 0;
+	do
+		*--number = (char)('0' + fd % 10);
+	while (fd /= 10);
+	char *end = put(put(room->path, "/proc/thread-self/fd/"), number);
+
+	if (*x->name)
+		put(put(end, "/"), x->name);
+	return room->path;
+}
+
 static bool is_helped(struct room *room, const char *path, const char *search)
 {
 	return !*elfkind_text(elfkind_of_path(&io, path, search, &room->work));
@@ -185,11 +199,9 @@ static char **without(struct room *room, char *const *env, long n, const char *l
 	return room->env;
 }
 
-/* The environment to be passed instead of this one, or this one. */
-static char *const *choose(struct task *t, const struct arch_frame *f, char *const *env)
+char *const *exec_choose(struct room *room, const struct exec_target *x, char *const *env)
 {
-	struct room *room = t->exec = sys_map(sizeof *room);
-	long n, any;
+	long n;
 
 	if (!room || !env)
 		return env;
@@ -197,13 +209,20 @@ static char *const *choose(struct task *t, const struct arch_frame *f, char *con
 
 	if (!list || !is_text(room, list) || !ldpreload_others(list + sizeof LIST - 1, put(room->becomes, LIST)))
 		return env;
-	const char *search = find(room, env, SEARCH, &any), *path = find_path(room, f);
+	const char *path = find_path(room, x);
 
-	if (!path)
-		return env;
-	if (search)
-		search = is_text(room, search) ? search + sizeof SEARCH - 1 : NULL;
-	return is_helped(room, path, search) ? env : without(room, env, n, list);
+	return !path || is_helped(room, path, find_search(room, env)) ? env : without(room, env, n, list);
+}
+
+struct room *exec_room(void)
+{
+	return sys_map(sizeof(struct room));
+}
+
+void exec_put(struct room *room)
+{
+	if (room)
+		sys_munmap(room, sizeof *room);
 }
 
 long exec_make(struct task *t, struct arch_frame *f)
@@ -211,17 +230,22 @@ long exec_make(struct task *t, struct arch_frame *f)
 	long r;
 
 	exec_forget(t);
-	if (f->nr == __NR_execve)
-		r = SYS(f->nr, ARG1(f), ARG2(f), choose(t, f, (char *const *)ARG3(f)));
-	else
-		r = SYS(f->nr, ARG1(f), ARG2(f), ARG3(f), choose(t, f, (char *const *)ARG4(f)), ARG5(f));
+	t->exec = exec_room();
+	if (f->nr == __NR_execve) {
+		struct exec_target x = {.fd = AT_FDCWD, .name = (const char *)ARG1(f)};
+
+		r = SYS(f->nr, ARG1(f), ARG2(f), exec_choose(t->exec, &x, (char *const *)ARG3(f)));
+	} else {
+		struct exec_target x = {(int)ARG1(f), (const char *)ARG2(f), ARG5(f) & AT_EMPTY_PATH, NULL};
+
+		r = SYS(f->nr, ARG1(f), ARG2(f), ARG3(f), exec_choose(t->exec, &x, (char *const *)ARG4(f)), ARG5(f));
+	}
 	exec_forget(t);
 	return r;
 }
 
 void exec_forget(struct task *t)
 {
-	if (t->exec)
-		sys_munmap(t->exec, sizeof(struct room));
+	exec_put(t->exec);
 	t->exec = NULL;
 }

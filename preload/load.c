@@ -11,20 +11,14 @@
 #include "activate.h"
 #include "conf.h"
 #include "gate.h"
+#include "launch.h"
 #include "log.h"
+#include "standin.h"
 #include "stat.h"
 
 extern char **environ;
 
 static bool started;
-
-static void *next(const char *name)
-{
-	void *p = dlsym(RTLD_NEXT, name);
-
-	INVARIANT(p != NULL);
-	return p;
-}
 
 /* A backtrace of this thread, by libunwind, loaded only now. */
 static void backtrace_unwind(void)
@@ -84,41 +78,32 @@ static void create_end(struct task *t)
 		t->in_create = false;
 }
 
-/* A name of libc in both versions that programs refer to: before and since libpthread became part of libc. */
-#define STANDS_FOR(ours, name, old)							\
-	__asm__(".globl " #ours "_old\n.set " #ours "_old, " #ours "\n"		\
-		".symver " #ours "_old, " #name "@" old "\n"				\
-		".symver " #ours ", " #name "@@GLIBC_2.34")
-#define STANDS_FOR_ONE(ours, name, version)						\
-	__asm__(".symver " #ours ", " #name "@@" version)
-
 STANDS_FOR(load_pthread_create, pthread_create, "GLIBC_2.2.5");
 STANDS_FOR(load_thrd_create, thrd_create, "GLIBC_2.28");
 
 int load_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*fn)(void *), void *arg);
 int load_thrd_create(thrd_t *thread, thrd_start_t fn, void *arg);
 
-__attribute__((visibility("default"))) int load_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*fn)(void *),
-							       void *arg)
+STANDIN int load_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*fn)(void *), void *arg)
 {
 	static int (*real)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
 	struct task *t = create_begin();
 
 	if (!real)
-		real = (int (*)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *))next("pthread_create");
+		real = (int (*)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *))standin_next("pthread_create");
 	int r = real(thread, attr, fn, arg);
 
 	create_end(t);
 	return r;
 }
 
-__attribute__((visibility("default"))) int load_thrd_create(thrd_t *thread, thrd_start_t fn, void *arg)
+STANDIN int load_thrd_create(thrd_t *thread, thrd_start_t fn, void *arg)
 {
 	static int (*real)(thrd_t *, thrd_start_t, void *);
 	struct task *t = create_begin();
 
 	if (!real)
-		real = (int (*)(thrd_t *, thrd_start_t, void *))next("thrd_create");
+		real = (int (*)(thrd_t *, thrd_start_t, void *))standin_next("thrd_create");
 	int r = real(thread, fn, arg);
 
 	create_end(t);
@@ -129,10 +114,10 @@ __attribute__((visibility("default"))) int load_thrd_create(thrd_t *thread, thrd
 #define TRIGGER(name, type, parameters, arguments, makes_thread)			\
 	static type (*real_##name) parameters;						\
 	type load_##name parameters;							\
-	__attribute__((visibility("default"))) type load_##name parameters		\
+	STANDIN type load_##name parameters						\
 	{										\
 		if (unlikely(!real_##name))						\
-			real_##name = (type (*) parameters)next(#name);			\
+			real_##name = (type (*) parameters)standin_next(#name);			\
 		if (makes_thread)							\
 			activate_for_thread();						\
 		return real_##name arguments;						\
@@ -187,8 +172,9 @@ __attribute__((constructor)) static void load(void)
 		return;		/* another libc, by an inherited LD_PRELOAD */
 	start();
 	/* These may be called by a child of a fork, which must not ask the loader: another thread may have held its lock. */
-	real_clone = (__typeof__(real_clone))next("clone");
-	real_syscall = (__typeof__(real_syscall))next("syscall");
+	launch_init();
+	real_clone = (__typeof__(real_clone))standin_next("clone");
+	real_syscall = (__typeof__(real_syscall))standin_next("syscall");
 	if (conf.force && !activate())
 		activate_require();
 }

@@ -1,0 +1,8 @@
+/* launch.h -- the names by which a program without threads starts another one */
+#ifndef PRELOAD_LAUNCH_H
+#define PRELOAD_LAUNCH_H
+
+/* launch_init -- at start: later the caller may be a child that must not ask the loader. */
+void launch_init(void);
+
+#endif
