@@ -12,7 +12,7 @@ ARCH	:= x86_64
 SHELL	:= /bin/bash
 
 ARCH_S		:= core/arch/$(ARCH)/switch.S
-CORE		:= sys log conf stat mem clock heap stack task carrier cputime own hub ready timer poll sched futex offload monitor fork
+CORE		:= sys log conf stat mem clock heap stack task carrier cputime own hub ready timer poll sched futex offload asleep monitor fork
 PRELOAD		:= elfkind ldpreload object bytes opcode insn sites slot text patch user shared credential threadtimer inject signal fd number \
 		   transfer sock name sigwait io multiplex sleep futexcall exec process thread cpuclock dispatch obstacle activate launch load
 # They run in the program's time, not inside its system calls, and may use vector registers.

@@ -1,6 +1,7 @@
 /* monitor.c -- the kernel thread that sees to it that a hub never stands still */
 #include <linux/membarrier.h>
 #include "monitor.h"
+#include "asleep.h"
 #include "clock.h"
 #include "conf.h"
 #include "futex.h"
@@ -141,8 +142,8 @@ static int64_t look(struct hub *h, int64_t now)
 	if (ran > TICK_NS / 8)
 		carrier_signal(c, CARRIER_PREEMPT);
 	if (ran > STILL_NS)
-		h->still = 0;	/* it computes, or waits for a CPU: a hand-off would not help it */
-	else if (++h->still >= 2)
+		h->still = 0;	/* it computes */
+	else if (++h->still >= 2 && asleep(c->tid))
 		take_over(h, c, turns);
 	return TICK_NS;
 }
@@ -264,6 +265,7 @@ int monitor_start(void)
 	if (load_relaxed(&started) || !conf.preempt || !cas(&started, 0, 1))
 		return 0;
 	hub_on_busy = get_up;
+	own_kinds[OWN_LOOKS] = &asleep_kind;
 	SYS(__NR_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0);
 	if (!stack)
 		stack = sys_map(STACK);
@@ -280,6 +282,7 @@ int monitor_start(void)
 
 void monitor_forget(void)
 {
+	asleep_forget();
 	started = 0;
 	hub_unwatched = 0;
 	memset(words, 0, sizeof words);

@@ -8,7 +8,7 @@
 #define SPARE 1024		/* so much is the limit raised */
 #define ALONE (1u << 31)
 
-const struct own_kind *own_kinds[2];
+const struct own_kind *own_kinds[3];
 
 static uint64_t bits[MOST / 64];	/* atomic words: one bit a number */
 static int lowest = MOST, highest;		/* atomic: none stands below the one or above the other */

@@ -31,7 +31,8 @@ struct own_kind {
 
 #define OWN_HUBS 0
 #define OWN_LENT 1
-extern const struct own_kind *own_kinds[2];
+#define OWN_LOOKS 2
+extern const struct own_kind *own_kinds[3];
 
 bool own_has(int fd);
 int own_next(unsigned from);	/* our lowest that is not below `from'; -1: none */

@@ -93,7 +93,11 @@ def environment(**more):
 
 
 def output_of(argv, env=None, **more):
-    """Runs a command to its end: (status, stdout, stderr)."""
+    """Runs a command to its end: (status, stdout, stderr).
+
+    In a folder of its own: a shell that is given a damaged program may make files.
+    """
+    more.setdefault("cwd", path(""))
     done = subprocess.run(argv, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE, text=True, errors="replace", timeout=LIMIT,
                           **more)

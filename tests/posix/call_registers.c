@@ -3,6 +3,7 @@
  * compute
  *
  * threads: 6
+ * kthreads: 9
  */
 #include "check.h"
 #include "registers.h"

@@ -1,0 +1,19 @@
+/* asleep.h -- does a kernel thread of ours sleep, or does it wait for a CPU?
+ *
+ * Its CPU clock stands still in both cases. The kernel tells in /proc/self/task/TID/stat, which is opened when the question first
+ * comes up for a thread, and kept: the number is one of ours (own.h). Nobody is told when the number goes to the program; a look
+ * at that moment reads, at worst, the start of a file of the program's, and makes nothing of it.
+ *
+ * Threads: asleep the monitor's alone; the kind whoever holds all of ours alone.    Errors: none: not known counts as asleep.
+ */
+#ifndef CORE_ASLEEP_H
+#define CORE_ASLEEP_H
+
+#include "own.h"
+
+bool asleep(int tid);
+void asleep_forget(void);	/* in the child of a fork */
+
+extern const struct own_kind asleep_kind;	/* for own_kinds */
+
+#endif
