@@ -1,6 +1,5 @@
-/* call_registers.c -- a system call leaves every register as it was but rax, rcx and r11: by sites
- * of many shapes, calls that return at once, wait, or are interrupted, and beside threads that
- * compute
+/* call_registers.c -- a system call leaves every register as it was but rax, rcx and r11: by sites of many
+ * shapes, calls that return at once, wait, or are interrupted, and beside threads that compute
  *
  * threads: 6
  * kthreads: 9
