@@ -12,11 +12,13 @@ ARCH	:= x86_64
 SHELL	:= /bin/bash
 
 ARCH_S		:= core/arch/$(ARCH)/switch.S
-CORE		:= sys log conf stat mem clock heap stack task carrier cputime own hub ready timer poll sched futex offload asleep monitor fork
-PRELOAD		:= elfkind ldpreload object bytes opcode insn sites slot text patch user shared credential threadtimer inject signal fd number \
-		   transfer sock name sigwait io multiplex sleep futexcall exec process thread cpuclock dispatch obstacle activate launch load
+CORE		:= sys log conf pages stat mem clock heap stack task carrier cputime own hub ready timer poll sched futex offload asleep \
+		   monitor fork
+PRELOAD		:= elfkind ldpreload text object bytes opcode insn sites slot patch user shared credential threadtimer inject signal fd \
+		   number transfer sock name sigwait io multiplex sleep futexcall exec process thread cpuclock dispatch obstacle \
+		   activate launch load
 # They run in the program's time, not inside its system calls, and may use vector registers.
-FREE		:= object bytes opcode insn sites slot text patch
+FREE		:= text object bytes opcode insn sites slot patch
 API		:= task
 CLI		:= help run stats main
 # Of preload, what the command needs as well: linked into both.
@@ -46,9 +48,12 @@ CLI_O	:= $(CLI:%=$(B)/preload/cli/%.o) $(BOTH:%=$(B)/preload/%.o)
 
 all: $(B)/libweft.so $(B)/weft
 
-$(B)/libweft.so: $(CORE_O) $(PRE_O) $(API_O) preload/weft.map
+# Each mapping of the library makes every fork dearer: text and constants share one, pointers and variables another.
+$(B)/libweft.so: $(CORE_O) $(PRE_O) $(API_O) preload/weft.map core/anew.ld
 	$(call say,LINK,$@)
-	$(Q)$(CC) -shared -o $@ $(CORE_O) $(PRE_O) $(API_O) -Wl,-soname,libweft.so.0 -Wl,-z,defs,-z,now,-z,relro \
+	$(Q)$(CC) -shared -o $@ $(CORE_O) $(PRE_O) $(API_O) -Wl,-soname,libweft.so.0 -Wl,-z,defs,-z,now \
+		-Wl,-z,noseparate-code,-z,norelro \
+		-Wl,-T,core/anew.ld \
 		-Wl,--version-script=preload/weft.map -Wl,--build-id -ldl -lpthread
 	$(Q)ln -sf libweft.so $(B)/libweft.so.0
 

@@ -2,12 +2,13 @@
 #include <fcntl.h>
 #include "asleep.h"
 #include "log.h"
+#include "pages.h"
 
 #define MOST 64
 
 static struct look {
 	int tid, fd;		/* atomic; fd 0: none */
-} looks[MOST];
+} looks[MOST] ANEW;
 
 static struct look *look_at(int tid)
 {
@@ -68,11 +69,6 @@ bool asleep(int tid)
 		own_release();
 	}
 	return n <= 0 || state_of(text, n) != 'R';
-}
-
-void asleep_forget(void)
-{
-	memset(looks, 0, sizeof looks);
 }
 
 static bool move(int fd, int least)

@@ -12,7 +12,6 @@
 #include "own.h"
 
 bool asleep(int tid);
-void asleep_forget(void);	/* in the child of a fork */
 
 extern const struct own_kind asleep_kind;	/* for own_kinds */
 

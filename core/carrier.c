@@ -1,36 +1,44 @@
 /* carrier.c -- a kernel thread of ours */
 #include "carrier.h"
+#include "pages.h"
 #include "stat.h"
 #include "sys.h"
 
 uint64_t carrier_mask;
 uint32_t carrier_generation;
 void (*carrier_catch_up)(uint32_t *);
-static struct lock spares_lock;
-static struct carrier *spares, *ended;	/* under spares_lock */
-static uint32_t spare_count;
+static struct lock spares_lock ANEW;
+static struct carrier *spares ANEW, *ended ANEW;	/* under spares_lock */
+static uint32_t spare_count ANEW;
 
 #define SPARES_IDLE 2
 
+static char *signal_stack(struct carrier *c)
+{
+	return (char *)c - CARRIER_STACK;
+}
+
+static void begin(struct carrier *c)
+{
+	memset(c, 0, sizeof *c);
+	c->depth = 1;	/* in Weft from its first instruction on */
+	*(struct carrier **)(signal_stack(c) + CARRIER_STACK - 16) = c;
+}
+
 struct carrier *carrier_new(void)
 {
-	/* Aligned by mapping twice as much and giving back the ends. */
-	size_t want = 2 * CARRIER_STACK, over = want + CARRIER_STACK;
-	char *p = sys_map(over);
+	char *p = pages_get(PAGES_ANEW, 2 * CARRIER_STACK, CARRIER_STACK);
+	struct carrier *c = (struct carrier *)(p + CARRIER_STACK);
 
 	if (!p)
 		return NULL;
-	char *alt = (char *)(((uintptr_t)p + CARRIER_STACK - 1) & ~(CARRIER_STACK - 1));
-
-	if (alt > p)
-		sys_munmap(p, (size_t)(alt - p));
-	if (alt + want < p + over)
-		sys_munmap(alt + want, (size_t)(p + over - (alt + want)));
-	struct carrier *c = (struct carrier *)(alt + CARRIER_STACK);
-
-	*(struct carrier **)(alt + CARRIER_STACK - 16) = c;
-	c->depth = 1;	/* in Weft from its first instruction on */
+	begin(c);
 	return c;
+}
+
+void carrier_free(struct carrier *c)
+{
+	pages_put(signal_stack(c), 2 * CARRIER_STACK);
 }
 
 struct carrier *carrier_here(void)
@@ -46,7 +54,7 @@ struct carrier *carrier_here(void)
 void carrier_adopt(struct carrier *c)
 {
 	stack_t alt = {
-		.ss_sp = (char *)((uintptr_t)c - CARRIER_STACK),
+		.ss_sp = signal_stack(c),
 		.ss_size = CARRIER_STACK - 64,
 	};
 
@@ -108,11 +116,7 @@ static struct carrier *fresh(void)
 	}
 	if (!c)
 		return carrier_new();
-	void *alt = (char *)c - CARRIER_STACK;
-
-	memset(c, 0, sizeof *c);
-	*(struct carrier **)((char *)alt + CARRIER_STACK - 16) = c;
-	c->depth = 1;
+	begin(c);
 	return c;
 }
 
@@ -124,7 +128,7 @@ struct carrier *carrier_spare_take(void (*loop)(void *))
 		return c;
 	c = fresh();
 	if (c && carrier_start(c, loop) < 0) {
-		sys_munmap((char *)c - CARRIER_STACK, 2 * CARRIER_STACK);
+		carrier_free(c);
 		return NULL;
 	}
 	return c;
@@ -183,11 +187,10 @@ void carrier_give(struct carrier *c, struct hub *h)
 	sys_futex(&c->given, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
 }
 
-void carrier_forget_others(struct carrier *c)
+void carrier_child(struct carrier *c)
 {
-	spares = ended = NULL;
-	spare_count = 0;
-	spares_lock.held = 0;
-	c->lock.held = 0;
+	begin(c);
+	pages_claim(signal_stack(c), 2 * CARRIER_STACK);
 	c->tid = (int)sys_gettid();
+	c->mask = load_relaxed(&carrier_mask);
 }

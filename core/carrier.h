@@ -2,7 +2,8 @@
  *
  * It runs a hub, or stands spare, or is detached: its task sits in the kernel (or runs on) while another carrier has its hub.
  * One region of memory belongs to it: the stack that signals of the kernel arrive on, with the carrier's address at its very
- * top, so that a handler finds it without the thread pointer; and the stack of its loop, with this struct at the bottom.
+ * top, so that a handler finds it without the thread pointer; and the stack of its loop, with this struct at the bottom. It is
+ * anew in the child of a fork.
  *
  * Threads: carrier_new, carrier_give from any.  Errors: NULL.
  */
@@ -54,6 +55,7 @@ void carrier_signal(const struct carrier *c, long what);
 
 /* carrier_new -- memory for one; the thread is made by carrier_start. */
 struct carrier *carrier_new(void);
+void carrier_free(struct carrier *c);	/* of one that has no thread */
 
 /* carrier_start -- make its kernel thread, which runs `loop' on its stack for ever. Returns 0 or -errno. */
 int carrier_start(struct carrier *c, void (*loop)(void *));
@@ -83,7 +85,7 @@ void carrier_spare_return(struct carrier *c);
 void carrier_spare_wait(struct carrier *c);
 void carrier_give(struct carrier *c, struct hub *h);
 
-/* carrier_forget_others -- in the child of a fork. */
-void carrier_forget_others(struct carrier *c);
+/* carrier_child -- in the child of a fork the calling thread's is the only one, and as good as new. */
+void carrier_child(struct carrier *c);
 
 #endif

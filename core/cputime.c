@@ -2,10 +2,11 @@
 #include <linux/membarrier.h>
 #include "cputime.h"
 #include "clock.h"
+#include "pages.h"
 
-uint32_t cputime_exact;
-static struct lock ask_lock;
-static bool asked;		/* under ask_lock; atomic for those who find it set */
+uint32_t cputime_exact ANEW;
+static struct lock ask_lock ANEW;
+static bool asked ANEW;		/* under ask_lock; atomic for those who find it set */
 
 /* Between the two, what a question reads of the carrier and of the task that leaves it does not fit together. */
 static int64_t stamp_begin(struct carrier *c)
@@ -76,14 +77,4 @@ int64_t cputime_of(const struct task *t)
 	if (seen & 1 || load_relaxed(&c->stamps) != seen || load_relaxed(&c->current) != t)
 		return -EAGAIN;
 	return had + (now > since ? now - since : 0);
-}
-
-void cputime_fork(struct carrier *c, struct task *t)
-{
-	ask_lock.held = 0;
-	if (!asked)
-		cputime_exact = 0;
-	t->cpu_ns = 0;
-	c->stamped_ns = 0;
-	c->stamps &= ~1u;
 }

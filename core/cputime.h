@@ -14,6 +14,8 @@
  * again. The first question meets carriers that do not yet read their clocks: a leaving task is not `current' any more before
  * its carrier looks whether it must, so after a membarrier it either does, or is seen to leave.
  *
+ * All of it is anew in the child of a fork, as its clocks are.
+ *
  * Threads: cputime_of from any, with task_lock held unless the task is the caller; the rest from the carrier.
  */
 #ifndef CORE_CPUTIME_H
@@ -52,8 +54,5 @@ int64_t cputime_of(const struct task *t);
 
 /* cputime_own -- of the calling task; `now' is what its carrier's clock says. */
 int64_t cputime_own(const struct task *t, int64_t now);
-
-/* cputime_fork -- in the child of a fork, whose clocks have started anew. */
-void cputime_fork(struct carrier *c, struct task *t);
 
 #endif

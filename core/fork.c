@@ -1,21 +1,19 @@
 /* fork.c -- what core does around a fork */
 #include "fork.h"
-#include "conf.h"
-#include "futex.h"
 #include "mem.h"
-#include "monitor.h"
-#include "offload.h"
 #include "own.h"
+#include "pages.h"
 #include "sched.h"
 #include "stack.h"
 #include "stat.h"
 
-void fork_before(void)
+void fork_before(const struct task *t, struct task *saved)
 {
 	own_hold();		/* first: who moves them may want memory */
 	lock_take(&task_lock);
 	stack_lock();
 	mem_lock_all();
+	*saved = *t;
 }
 
 void fork_parent(void)
@@ -26,14 +24,10 @@ void fork_parent(void)
 	own_drop();
 }
 
-void fork_child(struct task *t)
+void fork_child(struct task *t, const struct task *saved)
 {
-	fork_parent();
-	t->tid = (uint32_t)sys_gettid();
-	futex_forget();
-	offload_forget();
-	monitor_forget();
+	pages_child();
 	stat_fork();
-	sched_fork_child(t);
-	task_forget_others(t);
+	task_child(t, saved);
+	sched_child(t);
 }

@@ -1,6 +1,7 @@
 /* futex.c -- wait queues keyed by address */
 #include "futex.h"
 #include "clock.h"
+#include "pages.h"
 #include "sched.h"
 #include "sys.h"
 
@@ -15,30 +16,31 @@ struct waiter {
 	struct futex_foreign *foreign;
 };
 
-static struct bucket {
+struct bucket {
 	struct lock lock;
 	struct waiter *first, **end;
-} buckets[BUCKETS];
+};
+static struct bucket *buckets ANEW;	/* atomic; made at the first need, in the child of a fork as well */
 
-/* Groups of buckets that were ever used: the child of a fork clears these alone, most of the table was never touched. */
-#define GROUP 64u
-static uint8_t touched[BUCKETS / GROUP];	/* atomic, only ever set */
-
-static struct bucket *bucket_of(const uint32_t *addr)
+static __attribute__((noinline)) struct bucket *buckets_make(void)
 {
-	uint64_t h = ((uintptr_t)addr >> 2) * 0x9e3779b97f4a7c15ull;
+	struct bucket *made = pages_get(PAGES_ANEW, BUCKETS * sizeof *made, PAGE), *there = NULL;
 
-	return &buckets[h >> 50 & (BUCKETS - 1)];
+	INVARIANT(made != NULL);
+	if (__atomic_compare_exchange_n(&buckets, &there, made, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+		return made;
+	pages_put(made, BUCKETS * sizeof *made);
+	return there;
 }
 
-/* Take a bucket's lock; the child of a fork must know that it may be held. */
-static void hold(struct bucket *b)
+static inline struct bucket *bucket_of(const uint32_t *addr)
 {
-	uint8_t *mark = &touched[(b - buckets) / GROUP];
+	uint64_t h = ((uintptr_t)addr >> 2) * 0x9e3779b97f4a7c15ull;
+	struct bucket *first = load_acquire(&buckets);
 
-	if (!load_relaxed(mark))
-		store_relaxed(mark, 1);
-	lock_take(&b->lock);
+	if (unlikely(!first))
+		first = buckets_make();
+	return &first[h >> 50 & (BUCKETS - 1)];
 }
 
 static void waiter_link(struct bucket *b, struct waiter *w)
@@ -68,7 +70,7 @@ static void leave(struct waiter *w)
 	for (;;) {
 		struct bucket *b = load_acquire(&w->bucket);
 
-		hold(b);
+		lock_take(&b->lock);
 		if (b == w->bucket) {
 			if (w->prev)
 				waiter_unlink(w);
@@ -115,7 +117,7 @@ long futex_wait(struct task *t, struct futex_foreign *foreign, uint32_t *addr, u
 		sched_arm(t, PARK_FUTEX);
 	else
 		store_relaxed(&foreign->word, 1);
-	hold(b);
+	lock_take(&b->lock);
 	if (load_seq(addr) != expected) {
 		lock_drop(&b->lock);
 		if (t && sched_disarm(t) == WAKE_SIGNAL)
@@ -162,7 +164,7 @@ long futex_wake(struct hub *me, uint32_t *addr, int n, uint32_t bits)
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);	/* the caller's store to *addr before our look at the queue */
 	if (!load_acquire(&b->lock.held) && !load_relaxed(&b->first))	/* in this order: a waiter links, then unlocks */
 		return 0;
-	hold(b);
+	lock_take(&b->lock);
 	long woken = wake_locked(me, b, addr, n, bits);
 
 	lock_drop(&b->lock);
@@ -171,9 +173,9 @@ long futex_wake(struct hub *me, uint32_t *addr, int n, uint32_t bits)
 
 static void lock_both(struct bucket *a, struct bucket *b)
 {
-	hold(a < b ? a : b);
+	lock_take(a < b ? &a->lock : &b->lock);
 	if (a != b)
-		hold(a < b ? b : a);
+		lock_take(a < b ? &b->lock : &a->lock);
 }
 
 static void unlock_both(struct bucket *a, struct bucket *b)
@@ -260,11 +262,4 @@ long futex_wake_op(struct hub *me, uint32_t *addr, int n, uint32_t *addr2, int n
 		woken += wake_locked(me, b, addr2, n2, ~0u);
 	unlock_both(a, b);
 	return woken;
-}
-
-void futex_forget(void)
-{
-	for (uint32_t g = 0; g < BUCKETS / GROUP; g++)
-		if (touched[g])
-			memset(&buckets[g * GROUP], 0, GROUP * sizeof buckets[0]);
 }

@@ -9,7 +9,7 @@
  * them unlink under the bucket's lock; a waiter that was claimed by its time-out first is passed over and not counted.
  *
  * Threads: any function, on a task or a foreign thread.
- * Errors:  0 or -errno.    Memory: never allocates.    Locks: one per bucket, never held across a park.
+ * Errors:  0 or -errno.    Memory: the table, once.    Locks: one per bucket, never held across a park.
  */
 #ifndef CORE_FUTEX_H
 #define CORE_FUTEX_H
@@ -44,7 +44,5 @@ long futex_requeue(struct hub *me, uint32_t *addr, int n, uint32_t *addr2, int m
 /* futex_wake_op -- FUTEX_WAKE_OP: change *addr2, wake waiters of addr, and of addr2 if its old value compares so. */
 long futex_wake_op(struct hub *me, uint32_t *addr, int n, uint32_t *addr2, int n2, uint32_t op);
 
-/* futex_forget -- in the child of a fork nobody waits. */
-void futex_forget(void);
 
 #endif

@@ -1,6 +1,6 @@
 /* heap.c -- the earliest of many deadlines: a 4-ary heap that knows where its nodes are */
 #include "heap.h"
-#include "mem.h"
+#include "pages.h"
 
 static void place(struct heap *h, uint32_t at, struct heap_slot s)
 {
@@ -37,13 +37,14 @@ static void sift_down(struct heap *h, uint32_t at, struct heap_slot s)
 
 static int grow(struct heap *h)
 {
-	uint32_t room = h->room ? 2 * h->room : 64;
-	struct heap_slot *slots = mem_get(room * sizeof *slots);
+	uint32_t room = h->room ? 2 * h->room : PAGE / sizeof(struct heap_slot);
+	struct heap_slot *slots = pages_get(PAGES_ANEW, room * sizeof *slots, PAGE);
 
 	if (!slots)
 		return -ENOMEM;
 	memcpy(slots, h->slots, h->count * sizeof *slots);
-	mem_put(h->slots, h->room * sizeof *slots);
+	if (h->room)
+		pages_put(h->slots, h->room * sizeof *slots);
 	h->slots = slots;
 	h->room = room;
 	return 0;

@@ -3,17 +3,18 @@
 #include "hub.h"
 #include "log.h"
 #include "own.h"
+#include "pages.h"
 #include "sys.h"
 
-struct hub hubs[HUB_MOST];
-uint32_t hubs_running, hubs_wanted;
-uint64_t hubs_sleeping;
+struct hub hubs[HUB_MOST] ANEW;
+uint32_t hubs_running ANEW, hubs_wanted;
+uint64_t hubs_sleeping ANEW;
 void (*hub_on_events)(struct hub *, const struct epoll_event *, unsigned);
 void (*hub_on_signal)(struct hub *);
-uint32_t hub_unwatched, hub_signals;
+uint32_t hub_unwatched ANEW, hub_signals ANEW;
 void (*hub_on_busy)(void);
 
-static uint32_t made;		/* atomic; hubs[0 .. this) may have descriptors */
+static uint32_t made ANEW;		/* atomic; hubs[0 .. this) may have descriptors */
 static bool move(int fd, int least), give(int from, int to);
 static const struct own_kind kind = {move, give};
 

@@ -52,14 +52,13 @@ struct hub {
 	uint32_t still;			/* monitor's: looks at which its carrier had not run */
 } __attribute__((aligned(64)));
 
-extern struct hub hubs[HUB_MOST];
+extern struct hub hubs[HUB_MOST];	/* these are anew in the child of a fork */
 extern uint32_t hubs_running;	/* atomic; hubs[0 .. this) have carriers */
-extern uint32_t hubs_wanted;
 extern uint64_t hubs_sleeping;	/* atomic: one bit a hub */
+extern uint32_t hubs_wanted;
 
 /* hub_init -- set up hubs[i], the next one, with descriptors of its own. -errno: it has none, and works all the same. */
 int hub_init(unsigned i);
-
 void hub_close(struct hub *h);	/* it will not run */
 
 void hub_push(struct hub *h, struct task *t);	/* into the inbox; wakes the hub */

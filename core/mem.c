@@ -5,7 +5,7 @@
  */
 #include "mem.h"
 #include "lock.h"
-#include "sys.h"
+#include "pages.h"
 
 #define CLASSES	  15		/* 64, 96, 128, 192 … 8192 bytes; larger is mapped */
 #define CHUNK	  (64 * 1024ul)	/* and its alignment */
@@ -18,13 +18,18 @@ struct chunk {
 	struct chunk *next, **prev;	/* among those of its class with room; prev NULL: it has none */
 	struct block *free;
 	uint32_t used, fresh;		/* blocks in use; offset of the first that was never given out */
-	uint32_t size, class;
+	uint32_t size;
+	uint16_t class, kind;
 };
 
-static struct class {
-	struct lock lock;
-	struct chunk *room;	/* chunks with a free block, under lock */
-} classes[CLASSES];
+/* Chunks with a free block, a row a kind; under their locks. */
+static struct lock locks[2][CLASSES] ANEW;
+static struct chunk *kept[CLASSES], *anew[CLASSES] ANEW;
+
+static struct chunk **room_of(enum pages_kind kind, unsigned class)
+{
+	return kind == PAGES_KEPT ? &kept[class] : &anew[class];
+}
 
 static size_t class_size(unsigned c)
 {
@@ -40,13 +45,15 @@ static unsigned class_of(size_t n)
 	return c;
 }
 
-static void link_chunk(struct class *c, struct chunk *k)
+static void link_chunk(struct chunk *k)
 {
-	k->next = c->room;
+	struct chunk **first = room_of(k->kind, k->class);
+
+	k->next = *first;
 	if (k->next)
 		k->next->prev = &k->next;
-	k->prev = &c->room;
-	c->room = k;
+	k->prev = first;
+	*first = k;
 }
 
 static void unlink_chunk(struct chunk *k)
@@ -57,30 +64,22 @@ static void unlink_chunk(struct chunk *k)
 	k->prev = NULL;
 }
 
-/* A mapping aligned to its size: map twice as much, give back the ends. */
-static void *map_aligned(size_t n)
+static void describe(struct chunk *k, enum pages_kind kind, unsigned class)
 {
-	char *p = sys_map(2 * n), *at = (char *)(((uintptr_t)p + n - 1) & ~(n - 1));
-
-	if (!p)
-		return NULL;
-	if (at > p)
-		sys_munmap(p, (size_t)(at - p));
-	if (at < p + n)
-		sys_munmap(at + n, (size_t)(p + n - at));
-	return at;
+	k->kind = (uint16_t)kind;
+	k->class = (uint16_t)class;
+	k->size = (uint32_t)class_size(class);
 }
 
-static struct chunk *chunk_new(struct class *c)
+static struct chunk *chunk_new(enum pages_kind kind, unsigned class)
 {
-	struct chunk *k = map_aligned(CHUNK);
+	struct chunk *k = pages_get(kind, CHUNK, CHUNK);
 
 	if (!k)
 		return NULL;
-	k->class = (uint32_t)(c - classes);
-	k->size = (uint32_t)class_size(k->class);
+	describe(k, kind, class);
 	k->fresh = (uint32_t)((sizeof *k + 63) & ~63ul);
-	link_chunk(c, k);
+	link_chunk(k);
 	return k;
 }
 
@@ -101,58 +100,88 @@ static void *take(struct chunk *k, bool *clean)
 	return b;
 }
 
-void *mem_get(size_t n)
+static void *get(enum pages_kind kind, size_t n)
 {
 	unsigned i = class_of(n);
 	bool clean = true;
 
 	if (i == CLASSES)
-		return sys_map(n);
-	lock_take(&classes[i].lock);
-	struct chunk *k = classes[i].room ? classes[i].room : chunk_new(&classes[i]);
+		return pages_get(kind, n, PAGE);
+	lock_take(&locks[kind][i]);
+	struct chunk *k = *room_of(kind, i) ? *room_of(kind, i) : chunk_new(kind, i);
 	void *p = k ? take(k, &clean) : NULL;
 
-	lock_drop(&classes[i].lock);
+	lock_drop(&locks[kind][i]);
 	if (!clean)
 		memset(p, 0, n);
 	return p;
 }
 
+void *mem_get(size_t n)
+{
+	return get(PAGES_KEPT, n);
+}
+
+void *mem_get_anew(size_t n)
+{
+	return get(PAGES_ANEW, n);
+}
+
+static struct chunk *chunk_of(void *p)
+{
+	return (struct chunk *)((uintptr_t)p & ~(CHUNK - 1));
+}
+
 void mem_put(void *p, size_t n)
 {
 	unsigned i = class_of(n);
-	struct chunk *k = (struct chunk *)((uintptr_t)p & ~(CHUNK - 1));
+	struct chunk *k = chunk_of(p);
 	bool drop;
 
 	if (!p)
 		return;
 	if (i == CLASSES) {
-		sys_munmap(p, page_up(n));
+		pages_put(p, n);
 		return;
 	}
-	lock_take(&classes[i].lock);
+	struct lock *lock = &locks[k->kind][i];
+
+	lock_take(lock);
 	((struct block *)p)->next = k->free;
 	k->free = p;
 	if (!k->prev)
-		link_chunk(&classes[i], k);
-	drop = --k->used == 0 && (k->next || k->prev != &classes[i].room);
+		link_chunk(k);
+	drop = --k->used == 0 && (k->next || k->prev != room_of(k->kind, i));
 	if (drop)
 		unlink_chunk(k);
-	lock_drop(&classes[i].lock);
+	lock_drop(lock);
 	if (drop)
-		sys_munmap(k, CHUNK);
+		pages_put(k, CHUNK);
+}
+
+void mem_claim(void *p, size_t n)
+{
+	struct chunk *k = chunk_of(p);
+
+	pages_claim(k, CHUNK);
+	memset(k, 0, sizeof *k);
+	describe(k, PAGES_ANEW, class_of(n));
+	k->fresh = CHUNK;
+	k->used = 1;
 }
 
 void mem_lock_all(void)
 {
 	for (int i = 0; i < CLASSES; i++)
-		lock_take(&classes[i].lock);
+		lock_take(&locks[PAGES_KEPT][i]);
+	pages_lock();
 }
 
 void mem_unlock_all(void)
 {
+	pages_unlock();
 	for (int i = 0; i < CLASSES; i++)
-		lock_drop(&classes[i].lock);
+		lock_drop(&locks[PAGES_KEPT][i]);
 }
 
 void *memcpy(void *restrict to, const void *restrict from, size_t n)

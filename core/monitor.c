@@ -6,6 +6,7 @@
 #include "conf.h"
 #include "futex.h"
 #include "log.h"
+#include "pages.h"
 #include "poll.h"
 #include "sched.h"
 #include "sys.h"
@@ -21,10 +22,9 @@
 
 bool (*monitor_on_sweep)(void);
 
-static uint32_t started;	/* atomic */
-static uint32_t nudges;		/* futex */
-static int tid_word;
-static char *stack;
+static uint32_t started ANEW;	/* atomic */
+static uint32_t nudges ANEW;	/* futex */
+static int tid_word ANEW;
 
 /* Whose time or descriptor has come would natively preempt a thread that computes. */
 static bool urgent(struct hub *h, int64_t now)
@@ -38,7 +38,7 @@ static bool somebody_waits(struct hub *h)
 }
 
 /* Carriers whose hub was taken: one whose task computes again is made to queue for a hub. */
-static struct carrier *detached[64];
+static struct carrier *detached[64] ANEW;
 
 static void remember(struct carrier *c)
 {
@@ -156,7 +156,7 @@ static void get_up(void)
 	}
 }
 
-static uint32_t *words[64];	/* atomic entries */
+static uint32_t *words[64] ANEW;	/* atomic entries */
 
 /* A word may lie in memory that is gone by now: it is read as another process would. */
 static bool cleared(uint32_t *word)
@@ -204,8 +204,8 @@ static bool all_sleep(void)
 /* True while there is more to look at. */
 static bool sweep(int64_t now)
 {
-	static int64_t last;
-	static bool more;
+	static int64_t last ANEW;
+	static bool more ANEW;
 
 	if (now - last >= SWEEP_NS && monitor_on_sweep) {
 		last = now;
@@ -267,8 +267,8 @@ int monitor_start(void)
 	hub_on_busy = get_up;
 	own_kinds[OWN_LOOKS] = &asleep_kind;
 	SYS(__NR_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0);
-	if (!stack)
-		stack = sys_map(STACK);
+	char *stack = pages_get(PAGES_ANEW, STACK, PAGE);
+
 	if (!stack)
 		return -ENOMEM;
 	sys_sigmask(SIG_SETMASK, &all, &mask);
@@ -278,13 +278,4 @@ int monitor_start(void)
 	if (r < 0)
 		LOG(WARN, "weft: no monitor: %ld\n", r);
 	return r < 0 ? (int)r : 0;
-}
-
-void monitor_forget(void)
-{
-	asleep_forget();
-	started = 0;
-	hub_unwatched = 0;
-	memset(words, 0, sizeof words);
-	memset(detached, 0, sizeof detached);
 }

@@ -15,7 +15,7 @@
 
 #include "hub.h"
 
-/* monitor_start -- make the thread; once. Returns 0 or -errno. */
+/* monitor_start -- make the thread; once, in the child of a fork once more. Returns 0 or -errno. */
 int monitor_start(void);
 
 /* monitor_watch -- the kernel will clear this word when a thread that is no task has ended, and wake whom it knows: wake those
@@ -25,7 +25,5 @@ void monitor_watch(uint32_t *word);
 /* Looks at waits that are old, about every 100 ms while the monitor is up. Returns whether it must be called once more. Set by
  * the layer that registers the program's descriptors. */
 extern bool (*monitor_on_sweep)(void);
-
-void monitor_forget(void);	/* in the child of a fork; it is started again with the next task */
 
 #endif

@@ -1,6 +1,7 @@
 /* offload.c -- kernel threads that block in a task's place */
 #include "offload.h"
 #include "carrier.h"
+#include "pages.h"
 #include "sched.h"
 #include "sys.h"
 
@@ -18,12 +19,12 @@ static struct worker {
 	int tid_word;		/* nonzero while the kernel thread lives */
 	bool used;		/* under lock */
 	char *stack;
-} workers[WORKERS];
-static struct lock lock;	/* of all that follows */
-static struct job *first, **end = &first;
-static uint32_t queued;		/* jobs nobody has taken */
-static uint32_t idle;		/* workers that stand in the futex below */
-static uint32_t posted;		/* futex: bumped for each job */
+} workers[WORKERS] ANEW;
+static struct lock lock ANEW;	/* of all that follows */
+static struct job *first ANEW, *last ANEW;
+static uint32_t queued ANEW;		/* jobs nobody has taken */
+static uint32_t idle ANEW;		/* workers that stand in the futex below */
+static uint32_t posted ANEW;		/* futex: bumped for each job */
 
 static struct job *job_take(void)
 {
@@ -31,8 +32,6 @@ static struct job *job_take(void)
 
 	if (j) {
 		first = j->next;
-		if (!first)
-			end = &first;
 		queued--;
 	}
 	return j;
@@ -90,7 +89,7 @@ static int worker_start(void)
 	for (struct worker *w = workers; w < workers + WORKERS && r < 0; w++) {
 		if (w->used || load_acquire(&w->tid_word))
 			continue;
-		if (!w->stack && !(w->stack = sys_map(STACK)))
+		if (!w->stack && !(w->stack = pages_get(PAGES_ANEW, STACK, PAGE)))
 			return -ENOMEM;
 		sys_sigmask(SIG_SETMASK, &all, &mask);
 		r = arch_clone(CARRIER_THREAD_FLAGS, w->stack + STACK, work, w, &w->tid_word);
@@ -112,8 +111,11 @@ static int job_post(struct job *j)
 	if (!wake)		/* jobs may wait for one another: each finds a worker of its own */
 		r = worker_start();
 	if (r == 0) {
-		*end = j;
-		end = &j->next;
+		if (first)
+			last->next = j;
+		else
+			first = j;
+		last = j;
 		queued++;
 		add_relaxed(&posted, 1);
 	}
@@ -138,16 +140,4 @@ long offload_call(struct task *t, long nr, long a, long b, long c, long d, long 
 	STAT_ADD(sched_hub(t), offloads, 1);
 	sched_park(t, FOREVER);
 	return j.result;
-}
-
-void offload_forget(void)
-{
-	lock.held = 0;
-	first = NULL;
-	end = &first;
-	idle = queued = 0;
-	for (struct worker *w = workers; w < workers + WORKERS; w++) {
-		w->used = false;
-		w->tid_word = 0;
-	}
 }

@@ -14,7 +14,4 @@
 /* offload_call -- make a system call in the pool and park until it is done. Its result. */
 long offload_call(struct task *t, long nr, long a, long b, long c, long d, long e, long f);
 
-/* offload_forget -- in the child of a fork. */
-void offload_forget(void);
-
 #endif

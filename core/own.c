@@ -2,9 +2,11 @@
 #include <fcntl.h>
 #include <sys/resource.h>
 #include "own.h"
+#include "pages.h"
 
 #define MOST  (1 << 21)		/* no number of ours is higher */
-#define TOP   1000		/* below 1024, so that fork does not copy a larger table; near its top, away from the program's */
+#define END   512		/* ours stand below, so that a fork copies no table of more than a page */
+#define TOP   490		/* near that end, away from the program's */
 #define SPARE 1024		/* so much is the limit raised */
 #define ALONE (1u << 31)
 
@@ -12,8 +14,8 @@ const struct own_kind *own_kinds[3];
 
 static uint64_t bits[MOST / 64];	/* atomic words: one bit a number */
 static int lowest = MOST, highest;		/* atomic: none stands below the one or above the other */
-static struct lock bits_lock;		/* of changes to these */
-static uint32_t standing;		/* atomic: how many hold all where they are, or ALONE */
+static struct lock bits_lock ANEW;		/* of changes to these */
+static uint32_t standing ANEW;		/* atomic: how many hold all where they are, or ALONE */
 static uint32_t moves;			/* atomic */
 
 bool own_has(int fd)
@@ -59,11 +61,11 @@ void own_disown(int fd)
 
 static int top(int fd)
 {
-	struct rlimit limit = {1024, 1024};
+	struct rlimit limit = {END, END};
 	int n = -EMFILE;
 
 	SYS(__NR_prlimit64, 0, RLIMIT_NOFILE, NULL, &limit);
-	for (int at = limit.rlim_cur > 1024 ? TOP : (int)limit.rlim_cur - 1; at >= 0 && n < 0; at--)
+	for (int at = limit.rlim_cur > END ? TOP : (int)limit.rlim_cur - 1; at >= 0 && n < 0; at--)
 		n = (int)sys_fcntl(fd, F_DUPFD_CLOEXEC, at);
 	return n;
 }
@@ -227,6 +229,4 @@ void own_forget(void)
 	}
 	lowest = MOST;
 	highest = 0;
-	bits_lock.held = 0;
-	standing = 0;
 }

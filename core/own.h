@@ -12,7 +12,8 @@
  *			 the child's copy of the table has nothing that is on its way
  *
  * Owners stand in own_kinds and are asked to move or to go without; they may take locks and memory, so that none is held before
- * own_take and own_hold. A signal handler does none of this. The child of a fork closes all of ours (own_forget).
+ * own_take and own_hold. A signal handler does none of this. Which numbers are ours the child of a fork
+ * knows as well: it closes them all (own_forget).
  *
  * Rejected: a kernel thread with a table of its own (it would not see what the program opens); numbers above the hard limit from
  * the start (unprivileged there are none).
@@ -37,7 +38,7 @@ extern const struct own_kind *own_kinds[3];
 bool own_has(int fd);
 int own_next(unsigned from);	/* our lowest that is not below `from'; -1: none */
 
-/* own_add -- a descriptor just made is ours: it goes near the top of the first 1024. Returns where it stands; -errno is passed
+/* own_add -- a descriptor just made is ours: it goes near the top of the first 512. Returns where it stands; -errno is passed
  * through. */
 int own_add(long fd);
 

@@ -3,6 +3,7 @@
 #include "poll.h"
 #include "clock.h"
 #include "mem.h"
+#include "pages.h"
 #include "sys.h"
 #include "timer.h"
 
@@ -22,8 +23,7 @@ struct list {
 	struct pollfd fds[];	/* `room' of them, and as many words of data behind */
 };
 
-/* Each its hub's; one pointer, so that the child of a fork finds it whole. */
-static struct list *lists[HUB_MOST];
+static struct list *lists[HUB_MOST] ANEW;	/* each its hub's */
 
 static uint64_t *data_of(struct list *l)
 {
@@ -43,7 +43,7 @@ static struct list *with_room(struct hub *h)
 
 	if (l && l->n < l->room)
 		return l;
-	larger = mem_get(bytes_of(room));
+	larger = mem_get_anew(bytes_of(room));
 	if (!larger)
 		return NULL;
 	larger->room = room;
@@ -52,7 +52,7 @@ static struct list *with_room(struct hub *h)
 		memcpy(larger->fds, l->fds, l->n * sizeof l->fds[0]);
 		memcpy(data_of(larger), data_of(l), l->n * sizeof(uint64_t));
 	}
-	store_release(&lists[h->index], larger);
+	lists[h->index] = larger;
 	if (l)
 		mem_put(l, bytes_of(l->room));
 	return larger;

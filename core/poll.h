@@ -1,7 +1,7 @@
 /* poll.h -- what a hub does between tasks: timers, events, sleep
  *
  * There are two ways to wait. A hub with descriptors asks its epoll set: what tasks wait for is registered there, once, edge by
- * edge, and a write to its eventfd ends the wait. A hub that has given its descriptors to the program (hub_leave_range) waits in
+ * edge, and a write to its eventfd ends the wait. A hub that has given its descriptors to the program (own.h) waits in
  * ppoll for a list that is made anew each time from the descriptors that its tasks wait for; nothing is registered, and a signal
  * to its carrier ends the wait. It is slower by the length of the list, and never goes back. Which of the two it is, epfd says;
  * it may change under a hub that sleeps, whose wait is then ended.

@@ -4,6 +4,7 @@
 #include "cputime.h"
 #include "log.h"
 #include "own.h"
+#include "pages.h"
 #include "sys.h"
 #include "poll.h"
 #include "timer.h"
@@ -13,7 +14,7 @@ int arch_has_fsgsbase = 1;
 
 #define HOG_TIMES 16
 
-static struct lock grow_lock;
+static struct lock grow_lock ANEW;
 
 /* Finish a switch, in the context that was switched to: the stack that was left may be used by others now. */
 static inline void finish(struct carrier *c)
@@ -250,6 +251,19 @@ static void start_hub(struct hub *h, struct carrier *c)
 	store_release(&hubs_running, h->index + 1);
 }
 
+/* The calling kernel thread, as task `t', is carrier `c' and holds the first hub. */
+static void start_first(struct task *t, struct carrier *c)
+{
+	c->hub = &hubs[0];
+	c->current = t;
+	c->sp = arch_prepare(carrier_stack_top(c), sched_loop, c);
+	t->carrier = c;
+	t->hub = &hubs[0];
+	t->on_cpu = 1;
+	stat_carrier_set((uint32_t)c->tid, CARRIER_HUB);
+	start_hub(&hubs[0], c);
+}
+
 int sched_start(struct task *t, unsigned wanted)
 {
 	struct carrier *c = carrier_new();
@@ -257,21 +271,13 @@ int sched_start(struct task *t, unsigned wanted)
 
 	if (r < 0) {
 		if (c)
-			sys_munmap((char *)c - CARRIER_STACK, 2 * CARRIER_STACK);
+			carrier_free(c);
 		return r;
 	}
 	hubs_wanted = wanted < HUB_MOST ? wanted : HUB_MOST;
 	carrier_adopt(c);
-	c->hub = &hubs[0];
-	c->current = t;
-	c->depth = 1;
-	c->sp = arch_prepare(carrier_stack_top(c), sched_loop, c);
-	t->carrier = c;
-	t->hub = &hubs[0];
-	t->on_cpu = 1;
+	start_first(t, c);
 	cputime_start(c, t);
-	stat_carrier_set((uint32_t)c->tid, CARRIER_HUB);
-	start_hub(&hubs[0], c);
 	return 0;
 }
 
@@ -299,21 +305,12 @@ void sched_grow(struct task *t)
 	lock_drop(&grow_lock);
 }
 
-void sched_fork_child(struct task *t)
+void sched_child(struct task *t)
 {
-	struct carrier *c = t->carrier;
-
+	carrier_child(t->carrier);
 	own_forget();
-	hubs_running = 0;
-	hubs_sleeping = 0;
-	carrier_forget_others(c);
-	grow_lock.held = 0;
-	c->prev = c->dead = c->requeue = NULL;
-	c->retake = 0;
-	cputime_fork(c, t);
 	hub_init(0);
-	c->hub = t->hub = &hubs[0];
 	t->timer = HEAP_NONE;
-	stat_carrier_set((uint32_t)c->tid, CARRIER_HUB);
-	start_hub(&hubs[0], c);
+	t->cpu_ns = 0;
+	start_first(t, t->carrier);
 }

@@ -83,7 +83,7 @@ static inline void sched_native_end(struct task *t)
 		sched_reattach(t);
 }
 
-/* sched_fork_child -- in the child: one hub, one carrier, this task. */
-void sched_fork_child(struct task *t);
+/* sched_child -- in the child of a fork: one hub, one carrier, this task. */
+void sched_child(struct task *t);
 
 #endif

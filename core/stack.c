@@ -2,6 +2,7 @@
 #include "stack.h"
 #include "lock.h"
 #include "mem.h"
+#include "pages.h"
 #include "stat.h"
 #include "sys.h"
 
@@ -29,7 +30,7 @@ static unsigned slab_count;
 static size_t warm_bytes;
 static size_t next_bytes = SLAB_FIRST;
 static bool no_guard_advice;
-static struct lock lock;
+static struct lock lock ANEW;
 static uintptr_t low = UINTPTR_MAX, high;	/* bounds of all slabs, atomic, only ever grow */
 
 static int close_pages(char *at, size_t pages)

@@ -3,9 +3,10 @@
 #include "stat.h"
 #include "conf.h"
 #include "log.h"
+#include "pages.h"
 #include "sys.h"
 
-static struct stat_page own;
+static struct stat_page own ANEW;
 struct stat_page *stat_page = &own;
 
 static void expand(char *to, size_t n, const char *path)
@@ -64,14 +65,10 @@ void stat_fork(void)
 
 	while (*path && !(path[0] == '%' && path[1] == 'p'))
 		path++;
-	struct stat_page *parent = stat_page;
-	uint32_t mode = parent->mode;
-
+	if (stat_page != &own)
+		sys_munmap(stat_page, sizeof *stat_page);
 	stat_page = &own;
-	memset(&own, 0, sizeof own);
-	own.mode = mode;
-	if (parent != &own)
-		sys_munmap(parent, sizeof *parent);
+	own.mode = STAT_ACTIVE;
 	stat_open(*path ? conf.stats : "");
 }
 

@@ -6,13 +6,14 @@
 #include "task.h"
 #include "heap.h"
 #include "mem.h"
+#include "pages.h"
 #include "stat.h"
 
 #define CHUNK	  4096u
 #define CHUNKS	  ((1u << TASK_INDEX_BITS) / CHUNK)
 #define FREE_MARK 1ul		/* low bit: the entry is the next free index, shifted */
 
-struct lock task_lock;
+struct lock task_lock ANEW;
 uint32_t task_count;
 static struct chunk {
 	uintptr_t entry[CHUNK];
@@ -61,7 +62,7 @@ static void index_put(uint32_t i)
 
 struct task *task_new(uint32_t tid)
 {
-	struct task *t = mem_get(sizeof *t);
+	struct task *t = mem_get_anew(sizeof *t);
 
 	if (!t)
 		return NULL;
@@ -128,15 +129,16 @@ struct task *task_each(bool (*fn)(struct task *, void *), void *arg)
 	return NULL;
 }
 
-void task_forget_others(struct task *t)
+void task_child(struct task *t, const struct task *saved)
 {
+	mem_claim(t, sizeof *t);
+	*t = *saved;
+	t->tid = (uint32_t)sys_gettid();
 	for (uint32_t i = 0; i < fresh; i++) {
 		struct task *other = at(i);
 
-		if (other && other != t) {
+		if (other && other != t)
 			index_put(i);
-			mem_put(other, sizeof *other);
-		}
 	}
 	task_count = 1;
 	stat_page->alive = 1;

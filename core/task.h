@@ -93,8 +93,8 @@ extern struct lock task_lock;	/* the table of tasks; task_by_tid and task_each w
 /* task_each -- call fn for all living tasks until it returns true; returns that task. */
 struct task *task_each(bool (*fn)(struct task *, void *), void *arg);
 
-/* task_forget_others -- in the child of a fork: only `t' is left. */
-void task_forget_others(struct task *t);
+/* task_child -- in the child of a fork: only `t' is left, as it was when `saved' was copied from it. */
+void task_child(struct task *t, const struct task *saved);
 
 static inline struct task *task_self(void)
 {

@@ -1,6 +1,7 @@
 /* credential.c -- ids and groups of the process, on every kernel thread of ours */
 #include <dlfcn.h>
 #include "credential.h"
+#include "pages.h"
 
 #define CHANGES	     64		/* who has missed more makes the last ones */
 #define GROUPS	     128
@@ -10,7 +11,7 @@ static struct change {
 	long nr, arg[3];
 	uint32_t groups[GROUPS];
 } changes[CHANGES];		/* under lock */
-static struct lock lock;
+static struct lock lock ANEW;
 static uintptr_t raw;		/* libc's syscall() */
 
 static long make(const struct change *c)
@@ -35,11 +36,6 @@ void credential_init(void)
 {
 	raw = (uintptr_t)dlsym(RTLD_DEFAULT, "syscall");
 	carrier_catch_up = catch_up;
-}
-
-void credential_fork(void)
-{
-	lock.held = 0;
 }
 
 long credential_change(struct task *t, struct arch_frame *f)

@@ -13,7 +13,6 @@
 #include "gate.h"
 
 void credential_init(void);
-void credential_fork(void);	/* in the child */
 
 gate_handler credential_change;
 

@@ -7,6 +7,7 @@
 #include "clock.h"
 #include "log.h"
 #include "mem.h"
+#include "pages.h"
 
 #define CHUNK  1024
 #define CHUNKS 1024
@@ -14,9 +15,11 @@
 #define EDGES  (EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET)
 #define ENDED  (EPOLLHUP | EPOLLERR)
 
-static struct fd *chunks[CHUNKS];	/* atomic pointers; never freed; behind a chunk's entries stand their struct age */
+static struct fd *chunks[CHUNKS];	/* atomic pointers; never freed */
+static struct lock grow_lock ANEW;
+static uint32_t fork_epoch ANEW;	/* atomic */
 
-/* The monitor's own: what it saw of an entry's list at its last sweep. */
+/* What the monitor saw of an entry's list at its last sweep. */
 struct age {
 	struct fd_waiter *first;
 	uint32_t edges;
@@ -25,8 +28,7 @@ struct age {
 };
 
 #define AGED 2
-static struct lock grow_lock;
-static uint32_t fork_epoch = 1;		/* atomic */
+static struct age *ages[CHUNKS] ANEW;	/* the monitor's own, a row an entry; never freed */
 
 static struct fd *grow(unsigned number)
 {
@@ -34,7 +36,7 @@ static struct fd *grow(unsigned number)
 	struct fd *chunk = chunks[number / CHUNK];
 
 	if (!chunk) {
-		chunk = mem_get(CHUNK * (sizeof *chunk + sizeof(struct age)));
+		chunk = mem_get(CHUNK * sizeof *chunk);
 		store_release(&chunks[number / CHUNK], chunk);
 	}
 	lock_drop(&grow_lock);
@@ -357,10 +359,16 @@ static void rearm(const struct fd *e, int number)
 }
 
 /* Returns whether the entry has a wait that has not been looked at. */
-static bool grow_older(struct fd *e, struct age *a, int number)
+static bool grow_older(struct fd *e, int number)
 {
+	struct age **row = &ages[number / CHUNK];
+
 	if (!load_relaxed(&e->first))
 		return false;
+	if (!*row && !(*row = mem_get_anew(CHUNK * sizeof(struct age))))
+		return true;
+	struct age *a = *row + number % CHUNK;
+
 	lock_take(&e->lock);
 	bool waits = e->first && e->hub;
 
@@ -389,10 +397,9 @@ bool fd_sweep(void)
 
 	for (unsigned c = 0; c < CHUNKS; c++) {
 		struct fd *chunk = load_acquire(&chunks[c]);
-		struct age *ages = (struct age *)(chunk + CHUNK);
 
 		for (unsigned i = 0; chunk && i < CHUNK; i++)
-			young |= grow_older(&chunk[i], &ages[i], (int)(c * CHUNK + i));
+			young |= grow_older(&chunk[i], (int)(c * CHUNK + i));
 	}
 	return young;
 }
@@ -569,18 +576,20 @@ void fd_each_waiting(struct hub *h, poll_visit *fn)
 	}
 }
 
-void fd_shared(void)
+uint32_t fd_shared(void)
 {
-	add_relaxed(&fork_epoch, 1);
+	return add_relaxed(&fork_epoch, 1);
 }
 
-void fd_forget(void)
+void fd_child(uint32_t epoch)
 {
-	grow_lock.held = 0;
+	fork_epoch = epoch;
 	for (unsigned c = 0; c < CHUNKS; c++)
 		for (unsigned i = 0; chunks[c] && i < CHUNK; i++) {
 			struct fd *e = &chunks[c][i];
 
+			if (!e->kind && !e->hub && !e->lock.held && !e->first && !e->lent)
+				continue;	/* most were never written: let them be */
 			e->lock.held = 0;
 			e->first = NULL;
 			e->hub = NULL;

@@ -115,13 +115,14 @@ void fd_let_go(int number, int original);
 /* fd_closing -- this number is about to be closed or replaced: move its waiters, forget it. */
 void fd_closing(int number);
 
-/* fd_shared -- descriptions may be shared with another process from now on (fork, SCM_RIGHTS). */
-void fd_shared(void);
+/* fd_shared -- descriptions may be shared with another process from now on (fork, SCM_RIGHTS). Returns the fork epoch, which
+ * the child of a fork is told by fd_child. */
+uint32_t fd_shared(void);
+void fd_child(uint32_t epoch);
 
 void fd_events(struct hub *h, const struct epoll_event *ev, unsigned n);	/* for hub_on_events */
 bool fd_sweep(void);							/* for monitor_on_sweep */
 void fd_each_waiting(struct hub *h, poll_visit *fn);			/* for poll_each */
 extern const struct own_kind fd_lent;					/* for own_kinds */
-void fd_forget(void);							/* in the child of a fork */
 
 #endif

@@ -23,9 +23,11 @@ int process_id;
 
 long process_fork(struct task *t, struct arch_frame *f)
 {
-	fd_shared();
+	uint32_t epoch = fd_shared(), generation = t->carrier->generation;
+	struct task saved;
+
 	STAT_ADD(sched_hub(t), forks, 1);
-	fork_before();
+	fork_before(t, &saved);
 	long r = arch_syscall((long)f->nr, (long)ARG1(f), (long)ARG2(f), (long)ARG3(f), (long)ARG4(f), (long)ARG5(f), 0);
 
 	if (r) {
@@ -33,11 +35,10 @@ long process_fork(struct task *t, struct arch_frame *f)
 		return r;
 	}
 	process_id = (int)sys_getpid();
-	fork_child(t);
-	fd_forget();
-	shared_fork();
-	credential_fork();
-	signal_fork(t);
+	fork_child(t, &saved);
+	t->carrier->generation = generation;
+	fd_child(epoch);
+	signal_child(t);
 	return 0;
 }
 

@@ -1,5 +1,6 @@
 /* shared.c -- which memory may be shared with other processes */
 #include <fcntl.h>
+#include "pages.h"
 #include "shared.h"
 #include "own.h"
 #include "stack.h"
@@ -12,7 +13,7 @@ static struct range {
 static unsigned count;
 static bool overflow, scanned;
 bool shared_guessed;
-static struct lock lock;
+static struct lock lock ANEW;
 
 static void add(uintptr_t lo, uintptr_t hi)
 {
@@ -104,11 +105,6 @@ void shared_add(uintptr_t lo, size_t n)
 	lock_take(&lock);
 	add(lo, lo + page_up(n));
 	lock_drop(&lock);
-}
-
-void shared_fork(void)
-{
-	lock.held = 0;
 }
 
 long shared_shmat(struct task *t, struct arch_frame *f)

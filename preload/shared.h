@@ -16,7 +16,6 @@
 bool shared_memory(const void *addr);
 extern bool shared_guessed;	/* atomic, only ever set */
 void shared_add(uintptr_t lo, size_t n);
-void shared_fork(void);
 
 gate_handler shared_shmat, shared_mremap;
 

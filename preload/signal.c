@@ -3,6 +3,7 @@
 #include "signal.h"
 #include "inject.h"
 #include "log.h"
+#include "pages.h"
 #include "threadtimer.h"
 
 #define SIGNALS	  64
@@ -11,12 +12,12 @@
 #define MASK_PATIENCE 1000
 
 static struct uapi_sigaction actions[SIGNALS + 1];	/* under lock; read without it by index */
-static struct lock lock;		/* also of the counts */
-static uint32_t blockers[SIGNALS];	/* how many tasks block a signal, libc's moments left out */
-static uint32_t tasks;
-static uint64_t process_pending;	/* atomic */
-static bool held;		/* atomic: all tasks block CARRIER_SIGNAL */
-static siginfo_t process_info[SIGNALS + 1];
+static struct lock lock ANEW;		/* also of the counts */
+static uint32_t blockers[SIGNALS] ANEW;	/* how many tasks block a signal, libc's moments left out */
+static uint32_t tasks ANEW;
+static uint64_t process_pending ANEW;	/* atomic */
+static bool held ANEW;		/* atomic: all tasks block CARRIER_SIGNAL */
+static siginfo_t process_info[SIGNALS + 1] ANEW;
 
 static bool caught(int sig)
 {
@@ -385,15 +386,12 @@ void signal_cover(void)
 	sys_sigmask(SIG_SETMASK, &mask, NULL);
 }
 
-void signal_fork(struct task *t)
+void signal_child(struct task *t)
 {
-	lock.held = 0;
 	threadtimer_fork();
-	process_pending = 0;
-	hub_signals = 0;
 	t->sigpending = 0;
 	t->attention = 0;
-	memset(blockers, 0, sizeof blockers);
+	t->siginfo = NULL;
 	tasks = 1;
 	t->sigcounted = 0;
 	count(t, t->sigmask & ~INTERNAL);

@@ -54,7 +54,7 @@ void signal_task_ended(struct task *t);
 void signal_expose(struct task *t);
 void signal_cover(void);
 
-void signal_fork(struct task *t);
+void signal_child(struct task *t);
 
 gate_handler signal_rt_sigaction, signal_rt_sigprocmask, signal_sigaltstack, signal_rt_sigpending, signal_rt_sigsuspend, signal_pause,
 	signal_tgkill, signal_tkill;

@@ -67,7 +67,7 @@ $(B)/tests/unit/test_%: tests/unit/test_%.c $$(call unit_libs,$$*)
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(UNIT_FLAGS) $(IQ_PRE) -iquote tests/unit $(call said,flags) -o $@ $< $(call unit_libs,$*) \
-		$(call said,libs) -lcmocka -ldl
+		-Wl,-T,core/anew.ld $(call said,libs) -lcmocka -ldl
 
 tests: $(POSIX_BIN) $(UNIT_BIN) $(API_BIN) $(SLOW_BIN)
 

@@ -1,5 +1,6 @@
 /* test_cputime.c -- a task is charged for what it uses, from samples before anybody asks and exactly from then on */
 #include "world.h"
+#include "fork.h"
 #include "cputime.h"
 #include "monitor.h"
 
@@ -170,19 +171,24 @@ static void what_others_see_never_goes_back(void **state)
 
 static void a_child_begins_with_nothing(void **state)
 {
+	struct task saved;
 	int status;
 
 	(void)state;
 	burn(20 * MS);
 	cputime_ask();
 	assert_true(time_of(world_main) >= 20 * MS);
+	fork_before(world_main, &saved);
 	pid_t child = fork();
 
 	if (child == 0) {
-		carrier_forget_others(world_main->carrier);
-		cputime_fork(world_main->carrier, world_main);
-		_exit(time_of(world_main) < 15 * MS && cputime_exact ? 3 : 4);
+		fork_child(world_main, &saved);
+		if (cputime_exact)
+			_exit(4);
+		cputime_ask();
+		_exit(time_of(world_main) < 15 * MS && cputime_exact ? 3 : 5);
 	}
+	fork_parent();
 	waitpid(child, &status, 0);
 	assert_int_equal(WEXITSTATUS(status), 3);
 }

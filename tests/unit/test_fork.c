@@ -51,13 +51,14 @@ static int look_around(void)
 
 static void fork_and_look(int generations)
 {
+	struct task saved;
 	int status = -1;
 
-	fork_before();
+	fork_before(world_main, &saved);
 	long child = SYS(__NR_fork);
 
 	if (child == 0) {
-		fork_child(world_main);
+		fork_child(world_main, &saved);
 		int wrong = look_around();
 
 		if (!wrong && generations > 1)

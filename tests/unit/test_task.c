@@ -3,6 +3,7 @@
 #define UNIT_FAIL_MEM
 #include "unit.h"
 #include "task.c"
+#include <sys/wait.h>
 
 enum { MANY = 10000 };
 static struct task *tasks[MANY];
@@ -71,7 +72,7 @@ static bool count_one(struct task *t, void *arg)
 
 static void all_living_tasks_are_visited_once(void **state)
 {
-	int seen = 0, left = 0;
+	int seen = 0;
 
 	(void)state;
 	for (int i = 0; i < 100; i++)
@@ -80,11 +81,51 @@ static void all_living_tasks_are_visited_once(void **state)
 		task_free(tasks[i]);
 	assert_null(task_each(count_one, &seen));
 	assert_int_equal(seen, 66);
-	task_forget_others(tasks[1]);
+	for (int i = 0; i < 100; i++)
+		if (i % 3)
+			task_free(tasks[i]);
+}
+
+/* In the child: 0, or what is wrong. */
+static int look(struct task *mine, const struct task *saved)
+{
+	struct task *more[200];
+	int left = 0;
+
+	pages_child();
+	task_child(mine, saved);
 	task_each(count_one, &left);
-	assert_int_equal(left, 1);
-	assert_ptr_equal(task_by_tid(tasks[1]->tid), tasks[1]);
-	task_free(tasks[1]);
+	if (left != 1 || task_by_tid((uint32_t)getpid()) != mine || mine->stack_lo != 4711)
+		return 1;
+	for (int i = 0; i < 200; i++) {
+		more[i] = task_new(0);
+		if (!more[i] || more[i] == mine || more[i]->stack_lo)
+			return 2;
+	}
+	task_free(mine);
+	for (int i = 0; i < 200; i++)
+		task_free(more[i]);
+	return task_new(0) ? 0 : 3;
+}
+
+static void in_a_child_one_is_left(void **state)
+{
+	struct task saved;
+	int status;
+
+	(void)state;
+	for (int i = 0; i < 100; i++)
+		tasks[i] = task_new(0);
+	tasks[50]->stack_lo = 4711;
+	saved = *tasks[50];
+	pid_t child = fork();
+
+	if (child == 0)
+		_exit(look(tasks[50], &saved));
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	for (int i = 0; i < 100; i++)
+		task_free(tasks[i]);
 }
 
 static void without_memory_there_is_no_task_and_no_harm(void **state)
@@ -118,6 +159,7 @@ int main(void)
 		cmocka_unit_test(an_id_is_not_used_again_soon),
 		cmocka_unit_test(a_kernel_thread_keeps_its_id),
 		cmocka_unit_test(all_living_tasks_are_visited_once),
+		cmocka_unit_test(in_a_child_one_is_left),
 		cmocka_unit_test(without_memory_there_is_no_task_and_no_harm),
 	};
 

@@ -2,8 +2,8 @@
  *
  * A test of core/X.c links with core alone. To see its failure paths it defines UNIT_FAIL and includes the file itself
  * (#include "X.c") instead of linking it; every system call that the file makes then goes through fail_syscall, which lets the
- * nth one fail. So do its mem_get()s with UNIT_FAIL_MEM, as calls with the number FAIL_MEM. FOR_EACH_FAILURE runs a block with
- * the first call failing, then the second, … until none fails any more.
+ * nth one fail. So do its mem_get()s and pages_get()s with UNIT_FAIL_MEM, as calls with the number FAIL_MEM. FOR_EACH_FAILURE
+ * runs a block with the first call failing, then the second, … until none fails any more.
  */
 #ifndef UNIT_H
 #define UNIT_H
@@ -46,6 +46,7 @@ static inline long fail_syscall(long nr, long a, long b, long c, long d, long e,
 
 #ifdef UNIT_FAIL_MEM
 #include "mem.h"
+#include "pages.h"
 
 #define FAIL_MEM (-2)
 
@@ -56,6 +57,22 @@ static inline void *fail_mem_get(size_t n)
 	return mem_get(n);
 }
 #define mem_get fail_mem_get
+
+static inline void *fail_mem_get_anew(size_t n)
+{
+	if (fail_nr == FAIL_MEM && ++fail_calls == fail_at)
+		return NULL;
+	return mem_get_anew(n);
+}
+#define mem_get_anew fail_mem_get_anew
+
+static inline void *fail_pages_get(enum pages_kind kind, size_t n, size_t align)
+{
+	if (fail_nr == FAIL_MEM && ++fail_calls == fail_at)
+		return NULL;
+	return pages_get(kind, n, align);
+}
+#define pages_get fail_pages_get
 #endif
 
 static inline bool fail_again(void)
