@@ -4,6 +4,7 @@
 
 #include <asm/unistd.h>
 #include <linux/futex.h>
+#include <linux/memfd.h>
 #include <linux/time_types.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
@@ -14,6 +15,9 @@
 #ifndef MADV_GUARD_INSTALL	/* Linux 6.13 */
 #define MADV_GUARD_INSTALL 102
 #define MADV_GUARD_REMOVE  103
+#endif
+#ifndef MFD_EXEC		/* Linux 6.3 */
+#define MFD_EXEC 16
 #endif
 #ifndef FUTEX_LOCK_PI2		/* Linux 5.14 */
 #define FUTEX_LOCK_PI2 13

@@ -46,6 +46,12 @@ static bool site_needed(const struct site *s)
 	return !s->careful;
 }
 
+/* A number that has no handler passes the gate untouched. */
+static bool site_useless(const struct site *s)
+{
+	return s->nr >= 0 && !gate_needed(s->nr);
+}
+
 static int plan_object(const struct object *o, void *arg)
 {
 	struct object copy = *o;
@@ -62,9 +68,10 @@ static void objects_changed(void)
 {
 	const struct r_debug *d = object_debug();
 
-	if (!d || d->r_state != RT_CONSISTENT)
+	if (!d || d->r_state != RT_CONSISTENT || load_acquire(&state) != ACTIVE)
 		return;
-	int r = patch_loaded(site_needed, false, plan_object), left;
+	const struct patch_rules rules = {site_needed, site_useless, false};
+	int r = patch_loaded(&rules, plan_object), left;
 
 	if (r < 0)
 		LOG(WARN, "weft: new objects are not redirected: %d\n", r);
@@ -83,22 +90,22 @@ static void hook_loader(void)
 	if (!at || *(uint8_t *)at != 0xc3 || at % 16 || distance != rel)
 		return;
 	memcpy(jump + 1, &rel, 4);
-	text_open();
+	text_take(at & ~(PAGE - 1), page_up(at + sizeof jump), PROT_READ | PROT_EXEC);
 	if (text_write(at, jump, sizeof jump) < 0)
 		LOG(WARN, "weft: the loader's debug hook cannot be written\n");
-	text_close();
 }
 
 /* What the vdso cannot answer it asks the kernel, by its own instructions: the CPU clocks of threads. A plan of its own: where
  * the kernel does not let us write there, these clocks are the carriers'. */
 static void redirect_vdso(void)
 {
+	const struct patch_rules rules = {0};
 	struct object o;
 	int r = object_vdso(&o);
 
 	if (r < 0)
 		return;
-	patch_begin(NULL, false);
+	patch_begin(&rules);
 	r = patch_add(&o, NULL);
 	if (r == 0)
 		r = patch_write();
@@ -108,15 +115,16 @@ static void redirect_vdso(void)
 		LOG(INFO, "weft: the vdso cannot be redirected: %d\n", r);
 }
 
-static int redirect(void)
+static int write_sites(void)
 {
+	const struct patch_rules rules = {site_needed, site_useless, true};
 	int r = insn_open(), left;
 
 	if (r < 0) {
 		native("libZydis is missing");
 		return r;
 	}
-	r = patch_loaded(site_needed, true, plan_object);
+	r = patch_loaded(&rules, plan_object);
 	if (r < 0) {
 		const char *object = NULL;
 		const struct site *s = patch_refused(&object);
@@ -128,6 +136,23 @@ static int redirect(void)
 	stat_shared(sites, patch_sites(&left));
 	stat_shared(sites_left, left);
 	return 0;
+}
+
+static int redirect(void)
+{
+	text_open();
+	int r = write_sites();
+
+	if (r == 0)
+		hook_loader();
+	int closed = text_close();
+
+	if (r == 0 && closed < 0) {
+		patch_undo();
+		native("text cannot be replaced");
+		return closed;
+	}
+	return r;
 }
 
 /* libc registered a restartable sequence for this kernel thread; its tasks inherit that it has none. */
@@ -217,7 +242,6 @@ static bool attempt(void)
 	gate_init();
 	if (redirect() < 0 || !first_task())
 		return false;
-	hook_loader();
 	stat_page->mode = STAT_ACTIVE;
 	stat_page->activation_ns = clock_now() - start;
 	gate_calls = GATE_CALLS;

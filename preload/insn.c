@@ -3,6 +3,9 @@
 #include <dlfcn.h>
 
 #include "insn.h"
+#include "object.h"
+#include "sys.h"
+#include "text.h"
 
 #define LONGEST 15	/* bytes of an instruction */
 
@@ -13,6 +16,19 @@ static struct {
 				  ZydisDecodedInstruction *, ZydisDecodedOperand *);
 	ZydisDecoder quick, full;
 } zydis; /* written once, by insn_open */
+
+/* What the loader has relocated of Zydis is not written again: no fork need look at it. */
+static void take_data(const struct link_map *map)
+{
+	struct object o;
+
+	if (object_from_link_map(map, &o) < 0)
+		return;
+	for (int i = 0; i < o.loads; i++)
+		if (o.load[i].flags & PF_W)
+			text_take(o.load[i].start & ~(PAGE - 1), page_up(o.load[i].end),
+				  PROT_READ | PROT_WRITE);
+}
 
 int insn_open(void)
 {
@@ -40,6 +56,7 @@ int insn_open(void)
 		return -ENOENT;
 	}
 	zydis.decode_full = full;
+	take_data(library);
 	return 0;
 }
 

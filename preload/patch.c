@@ -2,6 +2,7 @@
 #include <sys/auxv.h>
 
 #include "insn.h"
+#include "pages.h"
 #include "patch.h"
 #include "slot.h"
 #include "sys.h"
@@ -9,6 +10,7 @@
 
 #define JUMP 5	/* bytes of a jump */
 #define STUB 16 /* bytes of a jump to far away, rounded up */
+#define STRETCH (24 * PAGE)
 #define STACK_MOST (1ul << 29) /* no stack is expected to grow larger */
 
 /* A site of an object that is patched. */
@@ -21,6 +23,7 @@ struct record {
 /* An object that was looked at. */
 struct patched {
 	uintptr_t base, low, high; /* its identity: bias and executable segments */
+	size_t stretch;		   /* of its text that may be taken with what is written */
 	const char *name;	   /* good while it is in the plan */
 	bool stays;		   /* the loader does not tell of it */
 	bool seen;		   /* by the plan in hand */
@@ -44,8 +47,7 @@ static struct {
 	struct planned *plan; /* by object, then by address */
 	size_t planned, plan_room;
 	size_t handed; /* so many slots of the plan are records' */
-	patch_needed *needed;
-	bool strict;
+	struct patch_rules rules;
 	bool was_refused;
 	struct site refused;
 	const char *refused_object;
@@ -59,17 +61,21 @@ static void *grow(void *array, size_t count, size_t *room, size_t size)
 
 	if (count < *room)
 		return array;
-	long p = old ? sys_mremap(array, old, more, MREMAP_MAYMOVE, NULL) : (long)sys_map(more);
+	void *p = pages_get(PAGES_KEPT, more, PAGE);
 
-	if (p == 0 || (p < 0 && p > -4096))
+	if (!p)
 		return NULL;
+	if (array) {
+		memcpy(p, array, count * size);
+		pages_put(array, old);
+	}
 	*room = more / size;
-	return (void *)p;
+	return p;
 }
 
 static bool is_needed(const struct site *s)
 {
-	return !all.needed || all.needed(s);
+	return !all.rules.needed || all.rules.needed(s);
 }
 
 static int refuse(const struct site *s, const char *object)
@@ -86,7 +92,7 @@ static int leave_site(struct patched *o, struct site *s, const char *reason)
 	s->form = SITE_LEFT;
 	s->reason = reason;
 	o->left++;
-	return all.strict && is_needed(s) ? refuse(s, o->name) : 0;
+	return all.rules.strict && is_needed(s) ? refuse(s, o->name) : 0;
 }
 
 static int plan_site(const struct site *found, void *arg)
@@ -94,6 +100,8 @@ static int plan_site(const struct site *found, void *arg)
 	struct patched *o = arg;
 	struct site s = *found;
 
+	if (all.rules.useless && all.rules.useless(&s))
+		return 0;
 	if (s.form == SITE_LEFT)
 		return s.sure ? leave_site(o, &s, s.reason) : 0;
 	if (s.wide && is_needed(&s))
@@ -108,8 +116,11 @@ static int plan_site(const struct site *found, void *arg)
 	return 0;
 }
 
-static void text_range(const struct object *o, uintptr_t *low, uintptr_t *high)
+/* The bounds of an object's text. Returns in how many segments it lies. */
+static int text_range(const struct object *o, uintptr_t *low, uintptr_t *high)
 {
+	int segments = 0;
+
 	*low = UINTPTR_MAX;
 	*high = 0;
 	for (int i = 0; i < o->loads; i++) {
@@ -117,7 +128,9 @@ static void text_range(const struct object *o, uintptr_t *low, uintptr_t *high)
 			continue;
 		*low = o->load[i].start < *low ? o->load[i].start : *low;
 		*high = o->load[i].end > *high ? o->load[i].end : *high;
+		segments++;
 	}
+	return segments;
 }
 
 static void make_jump(uint8_t jump[JUMP], uintptr_t from, uintptr_t to)
@@ -150,7 +163,7 @@ static void release(struct patched *o)
 	if (o->stubs)
 		sys_munmap((void *)o->stubs, page_up((size_t)o->room * STUB));
 	if (o->records)
-		sys_munmap(o->records, page_up(o->room * sizeof *o->records));
+		pages_put(o->records, o->room * sizeof *o->records);
 	*o = (struct patched){0};
 }
 
@@ -180,7 +193,7 @@ int patch_add(const struct object *o, void *arg)
 	uintptr_t low, high;
 
 	(void)arg;
-	text_range(o, &low, &high);
+	int segments = text_range(o, &low, &high);
 	struct patched *p = find(o, low, high);
 
 	if (p) {
@@ -195,6 +208,7 @@ int patch_add(const struct object *o, void *arg)
 	*p = (struct patched){.base = o->base,
 			      .low = low,
 			      .high = high,
+			      .stretch = segments == 1 ? STRETCH : 0,
 			      .name = o->name,
 			      .stays = o->vdso,
 			      .seen = true,
@@ -204,11 +218,10 @@ int patch_add(const struct object *o, void *arg)
 	return o->textrel ? 0 : sites_find(o, plan_site, p);
 }
 
-void patch_begin(patch_needed *needed, bool strict)
+void patch_begin(const struct patch_rules *rules)
 {
 	patch_cancel();
-	all.needed = needed;
-	all.strict = strict;
+	all.rules = *rules;
 	all.was_refused = false;
 	for (size_t i = 0; i < all.count; i++)
 		all.objects[i].seen = false;
@@ -217,7 +230,7 @@ void patch_begin(patch_needed *needed, bool strict)
 static void drop_plan(void)
 {
 	if (all.plan)
-		sys_munmap(all.plan, page_up(all.plan_room * sizeof *all.plan));
+		pages_put(all.plan, all.plan_room * sizeof *all.plan);
 	all.plan = NULL;
 	all.planned = all.plan_room = all.handed = 0;
 	sites_done();
@@ -281,21 +294,44 @@ static int write_slots(int first, size_t count)
 	return count ? text_write(slot_address(first), all.page, count * ARCH_SLOT_SIZE) : 0;
 }
 
+/* Takes the pages of the first slots; later ones lie beside slots that are in use. */
+static void take_slots(void)
+{
+	for (size_t i = 0; i < all.count; i++)
+		if (all.objects[i].count)
+			return;
+	if (all.planned)
+		text_take(slot_address(all.plan[0].slot) & ~(PAGE - 1),
+			  page_up(slot_address(all.plan[all.planned - 1].slot) + ARCH_SLOT_SIZE),
+			  PROT_READ | PROT_EXEC);
+}
+
+static int get_slots(void)
+{
+	for (size_t i = 0; i < all.planned; i++) {
+		int slot = slot_get();
+
+		if (slot < 0)
+			return slot;
+		all.plan[i].slot = slot;
+	}
+	take_slots();
+	return 0;
+}
+
 /* Makes the slots of the plan, and strikes out the sites that turn out to be immovable. Nothing
  * leads to the slots yet. */
 static int make_slots(void)
 {
 	size_t kept = 0, count = 0; /* slots in all.page, from `first' on */
-	int first = 0, r = 0;
+	size_t i = 0;
+	int first = 0, r = get_slots();
 
-	for (size_t i = 0; i < all.planned && !r; i++) {
+	if (r)
+		return r;
+	for (; i < all.planned && !r; i++) {
 		struct planned p = all.plan[i];
 
-		p.slot = slot_get();
-		if (p.slot < 0) {
-			r = p.slot;
-			break;
-		}
 		if (p.slot != first + (int)count || count == PAGE / ARCH_SLOT_SIZE) {
 			r = write_slots(first, count);
 			first = p.slot;
@@ -311,6 +347,8 @@ static int make_slots(void)
 			count++;
 		}
 	}
+	for (; i < all.planned; i++)
+		slot_put(all.plan[i].slot);
 	all.planned = kept;
 	return r ? r : write_slots(first, count);
 }
@@ -403,6 +441,27 @@ static int write_jumps(const struct patched *o, bool back)
 	return 0;
 }
 
+/* Takes the pages of an object that are going to be written, and short stretches between them: a
+ * mapping more costs a fork as much as some pages cost memory. The vdso stays the kernel's. */
+static void take_pages(const struct patched *o)
+{
+	uintptr_t lo = 0, hi = 0;
+
+	for (uint32_t i = 0; i < o->count && !o->stays; i++) {
+		uintptr_t at = o->records[i].start;
+
+		if (lo && (at & ~(PAGE - 1)) > hi + o->stretch) {
+			text_take(lo, hi, PROT_READ | PROT_EXEC);
+			lo = 0;
+		}
+		if (!lo)
+			lo = at & ~(PAGE - 1);
+		hi = page_up(at + JUMP);
+	}
+	if (lo)
+		text_take(lo, hi, PROT_READ | PROT_EXEC);
+}
+
 static int write_all(void)
 {
 	int r = 0;
@@ -414,6 +473,7 @@ static int write_all(void)
 		if (!all.objects[i].pending)
 			continue;
 		all.objects[i].touched = true;
+		take_pages(&all.objects[i]);
 		r = write_jumps(&all.objects[i], false);
 	}
 	return r;
@@ -442,7 +502,14 @@ int patch_write(void)
 		if (r)
 			take_back();
 	}
-	text_close();
+	int closed = text_close();
+
+	if (!r && closed) {
+		r = closed;
+		text_open();
+		take_back();
+		text_close();
+	}
 	if (r) {
 		patch_cancel();
 		return r;
@@ -453,9 +520,9 @@ int patch_write(void)
 	return 0;
 }
 
-int patch_loaded(patch_needed *needed, bool strict, int (*add)(const struct object *o, void *arg))
+int patch_loaded(const struct patch_rules *rules, int (*add)(const struct object *o, void *arg))
 {
-	patch_begin(needed, strict);
+	patch_begin(rules);
 	int r = object_each(add ? add : patch_add, NULL);
 
 	if (r) {

@@ -13,15 +13,17 @@
 
 #include "sites.h"
 
-/* Which sites must not be left alone; NULL for all. Asked with nr -1 where the number is not
- * constant. */
-typedef bool patch_needed(const struct site *s);
+/* Of which sites is this true? Asked with nr -1 where the number is not constant. */
+typedef bool patch_which(const struct site *s);
 
-/* patch_begin -- start an empty plan.
- *
- * strict  a needed site that cannot be moved is an error
- */
-void patch_begin(patch_needed *needed, bool strict);
+struct patch_rules {
+	patch_which *needed;  /* must not be left alone; NULL: all */
+	patch_which *useless; /* nobody would do anything there: its page stays the file's; NULL: none */
+	bool strict;	      /* a needed site that cannot be moved is an error */
+};
+
+/* patch_begin -- start an empty plan. */
+void patch_begin(const struct patch_rules *rules);
 
 /* patch_add -- take an object into the plan unless it is patched; arg is not used (made for
  * object_each).
@@ -48,13 +50,14 @@ void patch_cancel(void);
 
 /* patch_loaded -- the whole of it for what the loader has in its lists now: plan, write, and forget
  * what is gone. */
-int patch_loaded(patch_needed *needed, bool strict, int (*add)(const struct object *o, void *arg));
+int patch_loaded(const struct patch_rules *rules, int (*add)(const struct object *o, void *arg));
 
 /* patch_undo -- put everything back. Returns 0, or why some text could not be written: that stays
  * as it is, and works. */
 int patch_undo(void);
 
-/* patch_sites -- how many sites are redirected now; how many of the patched objects' are not. */
+/* patch_sites -- how many sites are redirected now; how many of the patched objects' should be and
+ * are not. */
 int patch_sites(int *left);
 
 /* patch_refused -- the site for which the last plan was refused, or NULL; *object is its object's

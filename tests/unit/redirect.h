@@ -8,6 +8,7 @@
 #define REDIRECT_H
 
 #define UNIT_FAIL
+#define UNIT_FAIL_MEM
 #include "unit.h"
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -83,9 +84,9 @@ static bool wide_needed(const struct site *s)
 	return s->wide;
 }
 
-static int patch_fixture(patch_needed *needed, bool strict)
+static int patch_fixture(patch_which *needed, bool strict)
 {
-	patch_begin(needed, strict);
+	patch_begin(&(struct patch_rules){.needed = needed, .strict = strict});
 	int r = patch_add(&fixture, NULL);
 
 	if (!r)

@@ -262,7 +262,7 @@ static void all_slots_of_a_second_libc_are_right(void **state)
 	ssize_t (*second_read)(int, void *, size_t) =
 		(ssize_t(*)(int, void *, size_t))dlsym(libc, "read");
 
-	patch_begin(NULL, false);
+	patch_begin(&(struct patch_rules){0});
 	assert_int_equal(patch_add(&o, NULL), 0);
 	assert_int_equal(patch_write(), 0);
 	int sites = patch_sites(&left);
