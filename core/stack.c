@@ -6,12 +6,15 @@
 #include "stat.h"
 #include "sys.h"
 
+#define REGION	   (2ul << 20)	/* of address space that one page table serves */
 #define SLAB_FIRST (1ul << 20)
 #define SLAB_MOST  (1ul << 30)
+#define LARGE_SLOTS 4		/* the least in a slab whose slots are larger than a region */
 #define SLABS	   512
 #define WARM_BYTES (256ul << 20)	/* address space of free slots whose pages stay */
 #define NO_SLOT	   UINT32_MAX
 #define TOP_BYTES  4096ul		/* struct pthread and what lies beside it */
+#define TOP_PAGES  8ul		/* of a stack that are used first */
 
 struct slab {
 	char *base;		/* NULL: free row */
@@ -23,6 +26,7 @@ struct slab {
 	uint8_t *cold;		/* a free slot without pages */
 	uint32_t *guard;	/* pages of a slot's guard */
 	size_t map_offset;	/* base lies this far into the mapping */
+	bool large;		/* a slot is larger than a region */
 };
 
 static struct slab slabs[SLABS];	/* all under `lock' */
@@ -51,10 +55,15 @@ static int open_pages(char *at, size_t pages)
 				       sys_madvise(at, pages * PAGE, MADV_GUARD_REMOVE));
 }
 
+static char *slot_at(const struct slab *s, uint32_t i)
+{
+	return s->base + (size_t)(s->slots - 1 - i) * s->slot;
+}
+
 /* The lowest pages of the slot become its guard: so many and no more. */
 static int set_guard(struct slab *s, uint32_t i, size_t pages)
 {
-	char *slot = s->base + i * s->slot;
+	char *slot = slot_at(s, i);
 	uint32_t had = s->guard[i];
 	int r = 0;
 
@@ -62,16 +71,66 @@ static int set_guard(struct slab *s, uint32_t i, size_t pages)
 		r = close_pages(slot, pages);
 	else if (pages < had)
 		r = open_pages(slot + pages * PAGE, had - pages);
+	if (r == 0 && !pages && s->large)	/* nothing may have been opened below */
+		r = (int)sys_mprotect(slot, PAGE, PROT_READ | PROT_WRITE);
 	if (r == 0)
 		s->guard[i] = (uint32_t)pages;
 	return r;
 }
 
+/* How far below `end' the slots have to end, so that no region ends between a used top and the guard above it. */
+static size_t shift_for(uintptr_t end, size_t slot, size_t slots)
+{
+	size_t shift = 0;
+
+	for (size_t k = 1; k < slots; k++)
+		if ((end - shift - k * slot) % REGION < TOP_PAGES * PAGE) {
+			shift += TOP_PAGES * PAGE;
+			k = 0;
+		}
+	return shift;
+}
+
+/* Address space for slots. Large ones have no access yet: open_slot. Returns where they begin. */
+static char *map_slots(size_t slot, size_t slots, bool large, size_t *offset)
+{
+	size_t bytes = slot * slots, map = bytes + (large ? REGION : 0);
+	long p = sys_mmap(NULL, map, large ? PROT_NONE : PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
+
+	if (p < 0 && p > -4096)
+		return NULL;
+	sys_madvise((void *)p, map, MADV_NOHUGEPAGE);
+	*offset = large ? REGION - shift_for((uintptr_t)p + map, slot, slots) : 0;
+	return (char *)p + *offset;
+}
+
+/* A page table serves a region, and each makes every fork dearer. So slots are given out from the highest on, next to what was
+ * mapped before; and of large ones a guard is written when the slot below it is opened, whose top is in the same region. Until
+ * then what lies below the lowest open slot guards it. */
+static int open_slot(struct slab *s, uint32_t i)
+{
+	char *at = slot_at(s, i), *end = at + s->slot;
+	int r = 0;
+
+	if (!s->large)
+		return set_guard(s, i, 1);
+	if (i && s->guard[i - 1]) {
+		r = close_pages(end, 1);
+		end += no_guard_advice ? 0 : PAGE;
+	}
+	if (r == 0)
+		r = (int)sys_mprotect(at + PAGE, (size_t)(end - at) - PAGE, PROT_READ | PROT_WRITE);
+	if (r == 0)
+		s->guard[i] = 1;
+	return r;
+}
+
 static struct slab *slab_new(size_t slot)
 {
-	size_t bytes = next_bytes > slot ? next_bytes / slot * slot : slot;
-	/* Slot boundaries in the middle of 2 MiB regions: a large stack then touches one page table instead of two. */
-	size_t shift = slot >= (2ul << 20) ? 1ul << 20 : 0;
+	bool large = slot >= REGION;
+	size_t least = large && slot <= SLAB_MOST / LARGE_SLOTS ? LARGE_SLOTS * slot : slot, offset;
+	uint32_t slots = (uint32_t)((next_bytes > least ? next_bytes : least) / slot);
 	struct slab *s = NULL;
 
 	for (unsigned i = 0; i < SLABS && !s; i++)
@@ -79,13 +138,13 @@ static struct slab *slab_new(size_t slot)
 			s = &slabs[i];
 	if (!s)
 		return NULL;
-	size_t map = bytes + (shift ? 4ul << 20 : 0);
-	long p = sys_mmap(NULL, map, PROT_READ | PROT_WRITE,
-			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
+	char *base = map_slots(slot, slots, large, &offset);
 
-	if (p < 0 && p > -4096)
+	if (!base && slots > 1)	/* little address space is left */
+		base = map_slots(slot, slots = 1, large, &offset);
+	if (!base)
 		return NULL;
-	uint32_t slots = (uint32_t)(bytes / slot);
+	size_t bytes = slots * slot, map = bytes + (large ? REGION : 0);
 	uint32_t *next = mem_get(slots * sizeof *next);
 	uint32_t *guard = mem_get(slots * sizeof *guard);
 	uint8_t *cold = mem_get(slots);
@@ -94,21 +153,18 @@ static struct slab *slab_new(size_t slot)
 		mem_put(next, slots * sizeof *next);
 		mem_put(cold, slots);
 		mem_put(guard, slots * sizeof *guard);
-		sys_munmap((void *)p, map);
+		sys_munmap(base - offset, map);
 		return NULL;
 	}
-	uintptr_t base = shift ? (((uintptr_t)p + (2ul << 20) - 1) & ~((2ul << 20) - 1)) + shift : (uintptr_t)p;
-
-	sys_madvise((void *)p, map, MADV_NOHUGEPAGE);
-	*s = (struct slab){(char *)base, map, slot, slots, 0, 0, NO_SLOT, next, cold, guard, base - (uintptr_t)p};
+	*s = (struct slab){base, map, slot, slots, 0, 0, NO_SLOT, next, cold, guard, offset, large};
 	if (slab_count < (unsigned)(s - slabs) + 1)
 		slab_count = (unsigned)(s - slabs) + 1;
 	if (next_bytes < SLAB_MOST)
 		next_bytes *= 2;
-	if (base < low)
-		store_relaxed(&low, base);
-	if (base + bytes > high)
-		store_relaxed(&high, base + bytes);
+	if ((uintptr_t)base < low)
+		store_relaxed(&low, (uintptr_t)base);
+	if ((uintptr_t)base + bytes > high)
+		store_relaxed(&high, (uintptr_t)base + bytes);
 	stat_shared(stacks_mapped, map);
 	return s;
 }
@@ -127,7 +183,7 @@ static char *slab_take(struct slab *s, bool *warm)
 {
 	uint32_t i = s->free != NO_SLOT ? s->free : s->fresh;
 
-	if (i == s->slots || set_guard(s, i, 1) < 0)
+	if (i == s->slots || (i == s->fresh ? open_slot(s, i) : set_guard(s, i, 1)) < 0)
 		return NULL;
 	if (i == s->fresh) {
 		s->fresh++;
@@ -140,7 +196,7 @@ static char *slab_take(struct slab *s, bool *warm)
 	}
 	s->next[i] = i;
 	s->used++;
-	return s->base + i * s->slot;
+	return slot_at(s, i);
 }
 
 void *stack_get(size_t size)
@@ -188,7 +244,7 @@ static struct slab *slot_of(const void *addr, uint32_t *i, size_t *off)
 	struct slab *s = slab_of(addr);
 	size_t at = s ? (size_t)((char *)addr - s->base) : 0;
 
-	*i = s ? (uint32_t)(at / s->slot) : 0;
+	*i = s ? s->slots - 1 - (uint32_t)(at / s->slot) : 0;
 	*off = s ? at % s->slot : 0;
 	return s;
 }

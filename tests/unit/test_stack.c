@@ -113,17 +113,15 @@ static void a_larger_guard_does_not_outlive_its_stack(void **state)
 	stack_put(q, 131072);
 }
 
-static void a_guard_becomes_what_libc_asks_for(void **state)
+static void guard_one(size_t size)
 {
-	enum { SIZE = 131072 };
-	char *p = stack_get(SIZE);
+	char *p = stack_get(size);
 
-	(void)state;
 	assert_int_equal(stack_guard(p, 0), 0);
 	assert_true(writable(p));
 	assert_int_equal(stack_guard(p, PAGE), 0);
 	assert_false(writable(p));
-	assert_int_equal(stack_open(p + 4 * PAGE, SIZE - 4 * PAGE), 0);		/* a fresh one's, above its guard */
+	assert_int_equal(stack_open(p + 4 * PAGE, size - 4 * PAGE), 0);		/* a fresh one's, above its guard */
 	assert_false(writable(p + 4 * PAGE - 1));
 	assert_true(writable(p + 4 * PAGE));
 	assert_int_equal(stack_open(p + 2 * PAGE, 2 * PAGE), 0);		/* a smaller guard */
@@ -134,14 +132,52 @@ static void a_guard_becomes_what_libc_asks_for(void **state)
 	assert_int_equal(stack_open(p, 2 * PAGE), 0);
 	assert_true(writable(p));
 	assert_int_equal(stack_guard(p + PAGE, PAGE), -EINVAL);
-	assert_int_equal(stack_guard(p, SIZE), -EINVAL);
-	assert_true(stack_put(p, SIZE));
-	char *q = stack_get(SIZE);
+	assert_int_equal(stack_guard(p, size), -EINVAL);
+	assert_true(stack_put(p, size));
+	char *q = stack_get(size);
 
 	assert_ptr_equal(p, q);
 	assert_false(writable(q));
 	assert_true(writable(q + PAGE));
-	stack_put(q, SIZE);
+	stack_put(q, size);
+}
+
+static void a_guard_becomes_what_libc_asks_for(void **state)
+{
+	(void)state;
+	guard_one(131072);
+	guard_one(6 << 20);
+}
+
+/* Of a large slab: the guard between two stacks is made with the lower one. */
+static void a_stack_is_guarded_as_before_when_the_next_one_is_made(void **state)
+{
+	enum { SIZE = 7 << 20 };
+	static const size_t guards[] = {0, 1, 5};
+	char *p[ARRAY_SIZE(guards) + 1];
+
+	(void)state;
+	for (int way = 0; way < 2; way++) {
+		size_t size = SIZE + (size_t)way * PAGE;
+
+		no_guard_advice = way;
+		p[0] = stack_get(size);
+		for (size_t i = 0; i < ARRAY_SIZE(guards); i++) {
+			size_t n = guards[i] * PAGE;
+
+			assert_int_equal(stack_guard(p[i], n), 0);
+			p[i + 1] = stack_get(size);
+			assert_ptr_equal(p[i + 1], p[i] - size);
+			assert_true(writable(p[i] - 1));
+			assert_true(!n == writable(p[i]));
+			assert_true(!n || !writable(p[i] + n - 1));
+			assert_true(writable(p[i] + n));
+			assert_false(writable(p[i + 1]));
+		}
+		for (size_t i = 0; i < ARRAY_SIZE(p); i++)
+			assert_true(stack_put(p[i], size));
+	}
+	no_guard_advice = false;
 }
 
 static size_t resident(void)
@@ -193,8 +229,27 @@ static void refuse(long nr, size_t size)
 static void a_refused_slab_is_a_refused_stack_and_no_more(void **state)
 {
 	(void)state;
-	refuse(__NR_mmap, 40960);
 	refuse(FAIL_MEM, 81920);
+}
+
+static void where_a_slab_finds_no_room_there_is_one_for_a_single_stack(void **state)
+{
+	static const size_t sizes[] = {40960, 12 << 20};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+		fail_nr = __NR_mmap;
+		fail_calls = 0;
+		fail_at = 1;
+		char *p = stack_get(sizes[i]);
+
+		assert_int_equal(fail_calls, 2);
+		fail_at = 0;
+		assert_false(writable(p));
+		assert_true(writable(p + PAGE));
+		assert_int_equal(slab_of(p)->slots, 1);
+		assert_true(stack_put(p, sizes[i]));
+	}
 }
 
 static void without_guard_advice_mprotect_makes_the_guard(void **state)
@@ -240,7 +295,9 @@ int main(void)
 		cmocka_unit_test(the_top_of_a_used_stack_is_zero_again),
 		cmocka_unit_test(a_larger_guard_does_not_outlive_its_stack),
 		cmocka_unit_test(a_guard_becomes_what_libc_asks_for),
+		cmocka_unit_test(a_stack_is_guarded_as_before_when_the_next_one_is_made),
 		cmocka_unit_test(a_refused_slab_is_a_refused_stack_and_no_more),
+		cmocka_unit_test(where_a_slab_finds_no_room_there_is_one_for_a_single_stack),
 		cmocka_unit_test(without_guard_advice_mprotect_makes_the_guard),
 		cmocka_unit_test(no_stack_is_given_without_its_guard),
 		cmocka_unit_test(memory_of_many_ended_stacks_goes_back),
