@@ -4,6 +4,9 @@
  * comes up for a thread, and kept: the number is one of ours (own.h). Nobody is told when the number goes to the program; a look
  * at that moment reads, at worst, the start of a file of the program's, and makes nothing of it.
  *
+ * It is asked before a hub is taken from a carrier, and before a carrier is sent a signal that preempts: one that sleeps in a
+ * call which never passed the gate (a site that could not be moved) could not be put back into it.
+ *
  * Threads: asleep the monitor's alone; the kind whoever holds all of ours alone.    Errors: none: not known counts as asleep.
  */
 #ifndef CORE_ASLEEP_H
