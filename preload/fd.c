@@ -492,20 +492,35 @@ int fd_lend(long nr, long a, long b, long c, long d)
 	return e ? number : -1;
 }
 
-void fd_let_go(int number, int original)
+/* Alone, so that nobody sees a number that is ours no more and not yet closed. */
+static void let_go(int number, uint8_t lent)
 {
-	struct fd *e = number == original ? NULL : fd_get(number);
+	struct fd *e = fd_get(number);
 
-	if (!e)
-		return;
+	own_take();
 	lock_take(&e->lock);
-	bool last = e->lent && !e->first;
+	bool last = e->lent == lent && !e->first;
 
 	if (last)
 		forget(e, number);
 	lock_drop(&e->lock);
 	if (last)
 		own_close(number);
+	own_release();
+}
+
+void fd_let_go(int number, int original)
+{
+	struct fd *e = number == original ? NULL : fd_get(number);
+
+	if (e && e->lent == FD_ORPHAN)
+		let_go(number, FD_ORPHAN);
+}
+
+void fd_take_back(int number)
+{
+	if (number >= 0)
+		let_go(number, FD_LENT);
 }
 
 /* Only while all who know the number wait: else one of them is about to use it. */

@@ -109,7 +109,10 @@ void fd_part(struct fd_waiter *w);
  * fd_wait may change it, also to -1: the program needed the room. */
 int fd_lend(long nr, long a, long b, long c, long d);
 
-/* fd_let_go -- a call used *number after fd_wait had changed it, or what was lent: close it if it was the last. */
+/* fd_take_back -- the task is done with what was lent to it. */
+void fd_take_back(int number);
+
+/* fd_let_go -- a call used *number after fd_wait had changed it: close our duplicate if it was the last. */
 void fd_let_go(int number, int original);
 
 /* fd_closing -- this number is about to be closed or replaced: move its waiters, forget it. */

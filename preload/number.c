@@ -18,15 +18,28 @@ long number_refused(int number)
 	return own_has(number) ? -EBADF : GATE_NATIVE;
 }
 
+/* Whom one of ours was lent to is about to be done with it, or to wait: behind us in the queue, or on another hub. */
+static void let_others(struct attempt *a)
+{
+	struct task *t = task_self();
+
+	if (++a->tries % 2 == 0) {
+		sched_arm(t, PARK_YIELD);
+		sched_park(t, clock_deadline(PAUSE));
+	}
+	sched_yield_task(t);
+}
+
 /* The kernel skipped a number because ours stands there: ours moves, and the new descriptor takes the number it should have. */
-static long settle(long number)
+static long settle(long number, struct attempt *a)
 {
 	int first = own_next(0);
 	long r, flags;
 
 	if (first < 0 || first > number)
 		return number;
-	own_move(first);
+	for (own_move(first); own_has(first) && a->tries < TRIES; own_move(first))
+		let_others(a);
 	if (own_has(first))
 		return number;
 	flags = sys_fcntl((int)number, F_GETFD, 0);
@@ -39,20 +52,14 @@ static long settle(long number)
 
 static bool make_room(struct attempt *a)
 {
-	struct task *t = task_self();
 	uint32_t before = a->moves;
 
 	a->moves = own_moves();
 	enum own_left left = own_leave(before);
 
-	if (left != OWN_BUSY || ++a->tries > TRIES)
+	if (left != OWN_BUSY || a->tries == TRIES)
 		return left == OWN_ROOM;
-	/* Whom it was lent to is about to be done with it, or to wait: behind us in the queue, or on another hub. */
-	if (a->tries % 2 == 0) {
-		sched_arm(t, PARK_YIELD);
-		sched_park(t, clock_deadline(PAUSE));
-	}
-	sched_yield_task(t);
+	let_others(a);
 	return true;
 }
 
@@ -61,14 +68,14 @@ bool number_again(long *result, struct attempt *a)
 	if (unlikely(*result == -EMFILE))
 		return make_room(a);
 	if (unlikely(*result > own_next(0)))
-		*result = settle(*result);
+		*result = settle(*result, a);
 	return false;
 }
 
-void number_pair(int made[2])
+void number_pair(int made[2], struct attempt *a)
 {
 	for (int i = 0; i < 2; i++)
-		made[i] = (int)settle(made[i]);
+		made[i] = (int)settle(made[i], a);
 }
 
 /* Calls that make a descriptor of a kind to be asked for. */
@@ -220,9 +227,10 @@ static long dup_held(struct arch_frame *f, int from, int to)
 	return arch_syscall((long)f->nr, from, to, (long)ARG3(f), 0, 0, 0);
 }
 
-static long dup_over(struct task *t, struct arch_frame *f)
+static long dup_over(struct arch_frame *f)
 {
 	int from = (int)ARG1(f), to = (int)ARG2(f);
+	struct attempt a = number_attempt();
 
 	own_hold();
 	while (own_has(to)) {
@@ -230,7 +238,7 @@ static long dup_over(struct task *t, struct arch_frame *f)
 		if (!own_move(to))
 			return -EBADF;
 		if (own_has(to))
-			sched_yield_task(t);	/* whom it was lent to is about to be done with it */
+			let_others(&a);
 		own_hold();
 	}
 	long r = dup_held(f, from, to);
@@ -241,12 +249,12 @@ static long dup_over(struct task *t, struct arch_frame *f)
 
 long number_dup2(struct task *t, struct arch_frame *f)
 {
-	return dup_over(t, f);
+	return dup_over(f);
 }
 
 long number_dup3(struct task *t, struct arch_frame *f)
 {
-	return dup_over(t, f);
+	return dup_over(f);
 }
 
 static void forget_range(unsigned first, unsigned last)
@@ -290,6 +298,7 @@ long number_fcntl(struct task *t, struct arch_frame *f)
 	int number = (int)ARG1(f);
 	struct fd *e = fd_get(number);
 	struct attempt a = number_attempt();
+	bool known = is_known(e);	/* before we look whether it is ours: the program's it stays meanwhile */
 	long r;
 
 	if (own_has(number))
@@ -309,7 +318,7 @@ long number_fcntl(struct task *t, struct arch_frame *f)
 			__atomic_fetch_and(&e->flags, (uint8_t)~FD_NONBLOCK, __ATOMIC_RELAXED);
 		return r;
 	case F_GETFD:
-		return is_known(e) ? GATE_NATIVE : held(f);
+		return known ? GATE_NATIVE : held(f);
 	default:
 		return GATE_NATIVE;
 	}
@@ -344,7 +353,7 @@ long number_pipe(struct task *t, struct arch_frame *f)
 	while (number_again(&r, &a));
 
 	if (r == 0)
-		number_pair(made);
+		number_pair(made, &a);
 	for (int i = 0; r == 0 && i < 2; i++)
 		fd_new(made[i], FD_PIPE, FD_OWN | (flags & O_NONBLOCK ? FD_NONBLOCK : 0));
 	return r;

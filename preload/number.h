@@ -13,13 +13,13 @@ struct attempt {
 	uint32_t moves, tries;
 };
 bool number_again(long *result, struct attempt *a);
+void number_pair(int made[2], struct attempt *a);	/* the same for a call that has made two */
 
 static inline struct attempt number_attempt(void)
 {
 	return (struct attempt){own_moves(), 0};
 }
 
-void number_pair(int made[2]);	/* the same for a call that has made two */
 
 /* number_refused -- the result for a descriptor that no handler takes: ours look closed. */
 long number_refused(int number);

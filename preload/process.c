@@ -92,7 +92,7 @@ static long wait_pidfd(struct task *t, int pid)
 			break;
 		r = fd_wait(t, &number, EPOLLIN, FOREVER, seen);
 	}
-	fd_let_go(number, -1);
+	fd_take_back(number);
 	return r || number >= 0 ? r : -EMFILE;
 }
 

@@ -45,11 +45,11 @@ static long wait_for(struct task *t, uint64_t set, siginfo_t *info, int64_t dead
 			r = -EINTR;
 			break;
 		} else if (r < 0 && r != -ERESTARTSYS) {
-			fd_let_go(number, -1);
+			fd_take_back(number);
 			number = -1;
 		}
 	}
-	fd_let_go(number, -1);
+	fd_take_back(number);
 	return r;
 }
 

@@ -387,7 +387,7 @@ long sock_socketpair(struct task *t, struct arch_frame *f)
 	while (number_again(&r, &a));
 
 	if (r == 0)
-		number_pair(made);
+		number_pair(made, &a);
 	for (int i = 0; r == 0 && i < 2; i++)
 		fd_new(made[i], FD_SOCKET, flags_of(ARG1(f), ARG2(f)));
 	return r;
