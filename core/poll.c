@@ -227,7 +227,7 @@ bool poll_due(struct hub *h)
 {
 	hub_use(h);
 	struct pollfd p = {load_seq(&h->epfd), POLLIN, 0};
-	bool due = p.fd < 0 || sys_poll(&p, 1) > 0;
+	bool due = p.fd < 0 || sys_poll(&p, 1) != 0;	/* EINVAL: the soft limit is 0 */
 
 	hub_unuse(h);
 	return due;
