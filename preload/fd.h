@@ -82,6 +82,8 @@ bool fd_known(unsigned number);	/* has its block of 1024 ever been asked for? */
 /* fd_kind_of -- its kind, asked of the kernel where not known. */
 enum fd_kind fd_kind_of(struct fd *e, int number);
 
+enum fd_kind fd_ask_kind(struct fd *e, int number);	/* kind.c: always of the kernel; fills in what goes with the kind */
+
 /* fd_new -- this call has made `number': note what is known. */
 void fd_new(int number, enum fd_kind kind, uint8_t flags);
 
