@@ -1,6 +1,5 @@
 /* own.c -- descriptors of ours among the program's numbers */
 #include <fcntl.h>
-#include <sys/resource.h>
 #include "own.h"
 #include "pages.h"
 
@@ -155,11 +154,14 @@ static bool ask_to_give(int from, int to)
 	return false;
 }
 
-/* The soft limit is raised for a moment, and the hard one where that is allowed. */
-static bool raise_limit(const struct rlimit *was)
+/* Where the hard limit leaves too little room it is raised as well, if that is allowed. */
+bool own_raise(struct rlimit *was)
 {
-	struct rlimit raised = {was->rlim_cur + SPARE, was->rlim_max};
+	struct rlimit raised;
 
+	SYS(__NR_prlimit64, 0, RLIMIT_NOFILE, NULL, was);
+	raised = *was;
+	raised.rlim_cur += SPARE;
 	if (raised.rlim_max < raised.rlim_cur)
 		raised.rlim_max = raised.rlim_cur;
 	if (SYS(__NR_prlimit64, 0, RLIMIT_NOFILE, &raised, NULL) == 0)
@@ -168,52 +170,57 @@ static bool raise_limit(const struct rlimit *was)
 	return was->rlim_cur < was->rlim_max && SYS(__NR_prlimit64, 0, RLIMIT_NOFILE, &raised, NULL) == 0;
 }
 
-static bool leave(const struct rlimit *limit, int end)
+void own_lower(const struct rlimit *was)
 {
+	SYS(__NR_prlimit64, 0, RLIMIT_NOFILE, was, NULL);
+}
+
+static bool leave(int end)
+{
+	struct rlimit limit;
 	bool any = false;
 
-	if (!raise_limit(limit))
+	if (!own_raise(&limit))
 		return false;
 	for (int fd = own_next(0); fd >= 0 && fd < end; fd = own_next((unsigned)fd + 1))
 		any |= ask_to_move(fd, end);
-	SYS(__NR_prlimit64, 0, RLIMIT_NOFILE, limit, NULL);
+	own_lower(&limit);
 	return any;
 }
 
-/* With all held alone: nobody else has raised it. Returns the end of the range. */
-static int read_limit(struct rlimit *limit)
+/* The end of the range. With all held alone: nobody else has raised it. */
+static int range_end(void)
 {
-	SYS(__NR_prlimit64, 0, RLIMIT_NOFILE, NULL, limit);
-	return limit->rlim_cur < MOST ? (int)limit->rlim_cur : MOST;
+	struct rlimit limit;
+
+	SYS(__NR_prlimit64, 0, RLIMIT_NOFILE, NULL, &limit);
+	return limit.rlim_cur < MOST ? (int)limit.rlim_cur : MOST;
 }
 
 enum own_left own_leave(uint32_t before)
 {
 	enum own_left left = OWN_NONE;
-	struct rlimit limit;
 
 	own_take();
-	int end = read_limit(&limit), first = own_next(0);
+	int end = range_end(), first = own_next(0);
 
 	if (before != moves)		/* somebody else has made room meanwhile */
 		left = OWN_ROOM;
 	else if (first >= 0 && first < end)
-		left = leave(&limit, end) || ask_to_give(0, end) ? OWN_ROOM : OWN_BUSY;
+		left = leave(end) || ask_to_give(0, end) ? OWN_ROOM : OWN_BUSY;
 	own_release();
 	return left;
 }
 
 bool own_move(int fd)
 {
-	struct rlimit limit;
-
 	own_take();
-	int end = read_limit(&limit);
+	int end = range_end();
 	bool below = fd < end;
 
 	/* Far up, out of the way of what fills the range from below. */
 	if (below && own_has(fd) && !ask_to_move(fd, fd + fd / 2) && !ask_to_move(fd, fd + 1)) {
-		leave(&limit, end);
+		leave(end);
 		if (own_has(fd))
 			ask_to_give(fd, fd + 1);
 	}

@@ -23,6 +23,7 @@
 #ifndef CORE_OWN_H
 #define CORE_OWN_H
 
+#include <sys/resource.h>
 #include "lock.h"
 
 struct own_kind {
@@ -66,6 +67,10 @@ enum own_left {
 };
 enum own_left own_leave(uint32_t before);
 uint32_t own_moves(void);	/* so many times has a number of ours become free */
+
+/* own_raise, own_lower -- room above the program's soft limit for as long as all are held alone, or there is one thread only. */
+bool own_raise(struct rlimit *was);
+void own_lower(const struct rlimit *was);
 
 void own_forget(void);		/* in the child of a fork */
 

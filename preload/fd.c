@@ -251,7 +251,7 @@ static bool due(const struct fd *e, int number)
 {
 	struct pollfd p = {number, (short)(e->first->events & (POLLIN | POLLPRI | POLLOUT)), 0};
 
-	return load_relaxed(&e->hub->sleeping) && sys_poll(&p, 1) > 0;
+	return hub_asleep(e->hub) && sys_poll(&p, 1) > 0;
 }
 
 static void rearm(const struct fd *e, int number)

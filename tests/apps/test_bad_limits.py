@@ -148,7 +148,8 @@ int main(void)
 }
 """
 
-# Opens descriptors to the limit and uses each of them between two tasks.
+# Opens descriptors to the limit and uses each of them between two tasks; with an argument, before
+# there is any task.
 DESCRIPTORS = WORKERS + r"""
 #include <fcntl.h>
 #include <sys/eventfd.h>
@@ -166,11 +167,11 @@ static void *reader(void *arg)
 	return (void *)sum;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	pthread_t id;
 	void *sum;
-	int fd, bad = workers(8);
+	int fd, bad = argc > 1 ? 0 : workers(8);
 
 	first = last = eventfd(0, 0);
 	while ((fd = eventfd(0, 0)) >= 0) {
@@ -379,18 +380,27 @@ def every_descriptor_below_the_soft_limit_is_the_programs(hubs):
     check(b"first 3 last 63: Too many open files\nread 61\n" in result.out, result.out)
 
 
-@each_way
-def every_descriptor_below_a_hard_limit_is_the_programs(hubs):
+def below_a_hard_limit(hubs, *args):
     if os.geteuid() != 0:
         return
     library = path("libweft.so")
     if hubs is not None:
         shutil.copy(harness.LIBRARY, library)       # where everybody may read it
     argv = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--bounding-set=-all",
-            "prlimit", "--nofile=64:64", compile("descriptors", DESCRIPTORS, "-pthread")]
+            "prlimit", "--nofile=64:64", compile("descriptors", DESCRIPTORS, "-pthread"), *args]
     env = dict(OPEN, WEFT_STATS=None, LD_PRELOAD=library) if hubs is not None else None
     result = same_as_natively(argv, hubs, env=env)
     check(b"first 3 last 63: Too many open files\nread 61\n" in result.out, result.out)
+
+
+@each_way
+def every_descriptor_below_a_hard_limit_is_the_programs(hubs):
+    below_a_hard_limit(hubs)
+
+
+@each_way
+def the_hard_limit_may_be_reached_before_the_first_thread(hubs):
+    below_a_hard_limit(hubs, "first")
 
 
 @each_way

@@ -147,9 +147,9 @@ static int use_up(void)
 	struct rlimit hard = {1024, 1024}, now;
 
 	setrlimit(RLIMIT_NOFILE, &hard);
-	fail_nr = __NR_prlimit64;	/* as for the unprivileged; the first call only reads it */
+	fail_nr = __NR_prlimit64;	/* as for the unprivileged; the first two calls only read it */
 	fail_errno = EPERM;
-	fail_at = 2;
+	fail_at = 3;
 	for (int i = 1; i <= 4; i++) {
 		fail_calls = 0;
 		if (own_leave(own_moves()) != OWN_ROOM || given != i)
