@@ -24,6 +24,7 @@ static uint32_t comm_of(const char *path)
 
 static long open_comm(uint32_t tid, uint64_t flags)
 {
+	struct attempt a = number_attempt();
 	char line[17] = {0};
 	long fd;
 
@@ -35,7 +36,9 @@ static long open_comm(uint32_t tid, uint64_t flags)
 	lock_drop(&task_lock);
 	if (!t)
 		return -ENOENT;
-	fd = SYS(__NR_memfd_create, "comm", flags & O_CLOEXEC ? 1 : 0);
+	do
+		fd = SYS(__NR_memfd_create, "comm", flags & O_CLOEXEC ? 1 : 0);
+	while (number_again(&fd, &a));
 	if (fd < 0)
 		return fd;
 	size_t n = strlen(line);

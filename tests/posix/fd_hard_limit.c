@@ -370,6 +370,24 @@ static void every_number_can_be_named(void)
 	await_rounds();
 }
 
+/* As daemons do it: all that they do not know. */
+static void what_is_not_open_may_be_closed(void)
+{
+	int first = timer + 1;
+
+	for (int i = 0; i < 20; i++) {
+		CHECK(syscall(SYS_close_range, first, ~0U, 0) == 0);
+		for (int fd = first; fd < 2 * LIMIT; fd++)
+			CHECK_ERR(close(fd), EBADF);
+		pause_us(200);
+	}
+	await_rounds();
+	fill();
+	CHECK(syscall(SYS_close_range, first, ~0U, 0) == 0);
+	await_rounds();
+	CHECK_EQ(count_open(), first);
+}
+
 /* Natively root may raise its hard limit: who may not is the case in question. */
 static void give_up_privilege(void)
 {
@@ -422,6 +440,7 @@ int main(void)
 	RUN(a_child_is_waited_for);
 	RUN(a_child_has_threads_of_its_own);
 	RUN(every_number_can_be_named);
+	RUN(what_is_not_open_may_be_closed);
 	__atomic_store_n(&stop, 1, __ATOMIC_SEQ_CST);
 	threads_join(threads, WORKERS);
 	return check_done();
