@@ -7,8 +7,6 @@
 #include "sys.h"
 #include "text.h"
 
-#define LONGEST 15	/* bytes of an instruction */
-
 static struct {
 	ZyanStatus (*decode)(const ZydisDecoder *, ZydisDecoderContext *, const void *, ZyanUSize,
 			     ZydisDecodedInstruction *);
@@ -196,7 +194,7 @@ static __attribute__((noinline)) int ask(uintptr_t at, size_t room, struct insn 
 
 	*in = (struct insn){0};
 	if (!ZYAN_SUCCESS(zydis.decode(&zydis.quick, NULL, (const void *)at,
-				       room < LONGEST ? room : LONGEST, &z)))
+				       room < INSN_LONGEST ? room : INSN_LONGEST, &z)))
 		return -EILSEQ;
 	in->length = z.length;
 	in->flags = (uint16_t)vector_flags(&z);
@@ -223,7 +221,7 @@ bool insn_confirm(uintptr_t at, const struct insn *in)
 {
 	struct insn z;
 
-	return !ask(at, LONGEST, &z) && z.length == in->length && z.disp == in->disp &&
+	return !ask(at, INSN_LONGEST, &z) && z.length == in->length && z.disp == in->disp &&
 	       !(z.flags & INSN_FLOW);
 }
 

@@ -13,13 +13,13 @@
 
 struct near {
 	uint64_t *bits;
-	uintptr_t low; /* where the first grain begins */
-	size_t grains; /* the one behind the last stands for all that is outside, and stays clear */
+	uintptr_t low, high; /* the first grain begins at low */
+	size_t grains;	     /* the one behind the last stands for all that is outside, and stays clear */
 };
 
 static inline struct near near_make(uintptr_t low, uintptr_t high)
 {
-	return (struct near){.low = low, .grains = (high - low + NEAR_GRAIN - 1) / NEAR_GRAIN};
+	return (struct near){.low = low, .high = high, .grains = (high - low + NEAR_GRAIN - 1) / NEAR_GRAIN};
 }
 
 /* near_size -- bytes of zeroed memory that `bits' has to lead to. */

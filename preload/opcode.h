@@ -12,7 +12,8 @@
 
 #include "base.h"
 
-#define INSN_ROOM 16 /* bytes that must be mapped for the tables to be asked */
+#define INSN_LONGEST 15 /* bytes */
+#define INSN_ROOM    16 /* bytes that must be mapped for the tables to be asked */
 
 enum insn_flags {
 	INSN_FLOW = 1, /* may go on elsewhere: never moved */

@@ -1,7 +1,7 @@
 /* patch.c -- redirecting the system calls of loaded objects to slots */
 #include <sys/auxv.h>
 
-#include "insn.h"
+#include "body.h"
 #include "pages.h"
 #include "patch.h"
 #include "slot.h"
@@ -233,7 +233,7 @@ static void drop_plan(void)
 		pages_put(all.plan, all.plan_room * sizeof *all.plan);
 	all.plan = NULL;
 	all.planned = all.plan_room = all.handed = 0;
-	sites_done();
+	bodies_done();
 }
 
 void patch_cancel(void)

@@ -13,7 +13,7 @@
  * half of a function is a function of its own and jumps back into the first. An exception's landing
  * pad is no concern: it begins with rax in use.
  *
- * Threads: one at a time.    Errors: 0 or -errno.    Memory: maps what it needs, until sites_done.
+ * Threads: one at a time.    Errors: 0 or -errno.    Memory: that of body.h, until bodies_done.
  */
 #ifndef PRELOAD_SITES_H
 #define PRELOAD_SITES_H
@@ -43,8 +43,5 @@ struct site {
  * or -ENOMEM.
  */
 int sites_find(const struct object *o, int (*found)(const struct site *s, void *arg), void *arg);
-
-/* sites_done -- no more objects for now: give the memory back. */
-void sites_done(void);
 
 #endif

@@ -18,6 +18,7 @@
 #include <time.h>
 
 #include "sys.c"
+#include "body.c"
 #include "sites.c"
 
 /* From write number deny_from to before deny_to, neither way of writing text works. */
