@@ -4,8 +4,8 @@
 #include "pages.h"
 
 #define MOST  (1 << 21)		/* no number of ours is higher */
-#define END   512		/* ours stand below, so that a fork copies no table of more than a page */
-#define TOP   490		/* near that end, away from the program's */
+#define END   256		/* ours stand below: a fork copies the table as far as it is used */
+#define TOP   240		/* near that end, away from the program's */
 #define SPARE 1024		/* so much is the limit raised */
 #define ALONE (1u << 31)
 

@@ -70,7 +70,7 @@ static void objects_changed(void)
 
 	if (!d || d->r_state != RT_CONSISTENT || load_acquire(&state) != ACTIVE)
 		return;
-	const struct patch_rules rules = {site_needed, site_useless, false};
+	const struct patch_rules rules = {site_needed, site_useless, false, 0};
 	int r = patch_loaded(&rules, plan_object), left;
 
 	if (r < 0)
@@ -90,7 +90,6 @@ static void hook_loader(void)
 	if (!at || *(uint8_t *)at != 0xc3 || at % 16 || distance != rel)
 		return;
 	memcpy(jump + 1, &rel, 4);
-	text_take(at & ~(PAGE - 1), page_up(at + sizeof jump), PROT_READ | PROT_EXEC);
 	if (text_write(at, jump, sizeof jump) < 0)
 		LOG(WARN, "weft: the loader's debug hook cannot be written\n");
 }
@@ -117,7 +116,7 @@ static void redirect_vdso(void)
 
 static int write_sites(void)
 {
-	const struct patch_rules rules = {site_needed, site_useless, true};
+	const struct patch_rules rules = {site_needed, site_useless, true, object_r_brk()};
 	int r = insn_open(), left;
 
 	if (r < 0) {

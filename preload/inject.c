@@ -11,7 +11,6 @@
 #define LOW_STACK    2048ul	/* at the low end of the buffer: the stack on which a preempted task is resumed */
 
 extern char __ehdr_start[] __attribute__((visibility("hidden")));
-extern char etext[] __attribute__((visibility("hidden")));
 
 struct frame {		/* as the kernel lays it out */
 	void *restorer;
@@ -230,7 +229,7 @@ void inject_init(void)
 	};
 
 	text_start = (uintptr_t)__ehdr_start;
-	text_end = (uintptr_t)etext;
+	text_end = (uintptr_t)weft_slots_end;	/* the slots stand last */
 	sys_sigaction(CARRIER_SIGNAL, &act, NULL);
 }
 

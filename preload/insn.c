@@ -15,17 +15,22 @@ static struct {
 	ZydisDecoder quick, full;
 } zydis; /* written once, by insn_open */
 
-/* What the loader has relocated of Zydis is not written again: no fork need look at it. */
-static void take_data(const struct link_map *map)
+/* No fork shall look at Zydis. What the loader has relocated is not written again and becomes a
+ * copy; all before that becomes one mapping. */
+static void settle(const struct link_map *map)
 {
 	struct object o;
 
 	if (object_from_link_map(map, &o) < 0)
 		return;
-	for (int i = 0; i < o.loads; i++)
+	for (int i = 0; i < o.loads; i++) {
+		uintptr_t lo = o.load[i].start & ~(PAGE - 1), hi = page_up(o.load[i].end);
+
 		if (o.load[i].flags & PF_W)
-			text_take(o.load[i].start & ~(PAGE - 1), page_up(o.load[i].end),
-				  PROT_READ | PROT_WRITE);
+			text_take(lo, hi, hi - lo, PROT_READ | PROT_WRITE);
+		else
+			sys_mprotect((void *)lo, hi - lo, PROT_READ | PROT_EXEC);
+	}
 }
 
 int insn_open(void)
@@ -54,7 +59,7 @@ int insn_open(void)
 		return -ENOENT;
 	}
 	zydis.decode_full = full;
-	take_data(library);
+	settle(library);
 	return 0;
 }
 

@@ -10,7 +10,7 @@
 
 #define JUMP 5	/* bytes of a jump */
 #define STUB 16 /* bytes of a jump to far away, rounded up */
-#define STRETCH (24 * PAGE)
+#define STRETCH (32 * PAGE)
 #define STACK_MOST (1ul << 29) /* no stack is expected to grow larger */
 
 /* A site of an object that is patched. */
@@ -294,16 +294,14 @@ static int write_slots(int first, size_t count)
 	return count ? text_write(slot_address(first), all.page, count * ARCH_SLOT_SIZE) : 0;
 }
 
-/* Takes the pages of the first slots; later ones lie beside slots that are in use. */
+/* Takes all slots at once, before one of them is in use. */
 static void take_slots(void)
 {
 	for (size_t i = 0; i < all.count; i++)
 		if (all.objects[i].count)
 			return;
 	if (all.planned)
-		text_take(slot_address(all.plan[0].slot) & ~(PAGE - 1),
-			  page_up(slot_address(all.plan[all.planned - 1].slot) + ARCH_SLOT_SIZE),
-			  PROT_READ | PROT_EXEC);
+		slot_take(all.plan[all.planned - 1].slot);
 }
 
 static int get_slots(void)
@@ -441,25 +439,42 @@ static int write_jumps(const struct patched *o, bool back)
 	return 0;
 }
 
+struct run {
+	uintptr_t lo, hi; /* pages to be taken; lo 0: none yet */
+};
+
+/* Adds the page of an address above the run to it, or takes what it has and begins anew. */
+static void extend(struct run *run, uintptr_t at, size_t stretch)
+{
+	uintptr_t page = at & ~(PAGE - 1);
+
+	if (run->lo && page > run->hi + stretch) {
+		text_take(run->lo, run->hi, run->hi - run->lo, PROT_READ | PROT_EXEC);
+		run->lo = 0;
+	}
+	if (!run->lo)
+		run->lo = page;
+	run->hi = page_up(at + JUMP);
+}
+
 /* Takes the pages of an object that are going to be written, and short stretches between them: a
  * mapping more costs a fork as much as some pages cost memory. The vdso stays the kernel's. */
 static void take_pages(const struct patched *o)
 {
-	uintptr_t lo = 0, hi = 0;
+	uintptr_t also = all.rules.also - o->low < o->high - o->low ? all.rules.also : 0;
+	struct run run = {0};
 
 	for (uint32_t i = 0; i < o->count && !o->stays; i++) {
-		uintptr_t at = o->records[i].start;
-
-		if (lo && (at & ~(PAGE - 1)) > hi + o->stretch) {
-			text_take(lo, hi, PROT_READ | PROT_EXEC);
-			lo = 0;
+		if (also && also < o->records[i].start) {
+			extend(&run, also, o->stretch);
+			also = 0;
 		}
-		if (!lo)
-			lo = at & ~(PAGE - 1);
-		hi = page_up(at + JUMP);
+		extend(&run, o->records[i].start, o->stretch);
 	}
-	if (lo)
-		text_take(lo, hi, PROT_READ | PROT_EXEC);
+	if (also)
+		extend(&run, also, o->stretch);
+	if (run.lo)
+		text_take(run.lo, run.hi, run.hi - run.lo, PROT_READ | PROT_EXEC);
 }
 
 static int write_all(void)

@@ -20,6 +20,7 @@ struct patch_rules {
 	patch_which *needed;  /* must not be left alone; NULL: all */
 	patch_which *useless; /* nobody would do anything there: its page stays the file's; NULL: none */
 	bool strict;	      /* a needed site that cannot be moved is an error */
+	uintptr_t also;	      /* where the caller is going to write as much as a jump; or 0 */
 };
 
 /* patch_begin -- start an empty plan. */

@@ -1,6 +1,8 @@
 /* slot.c -- slots: the code that a site jumps to */
 #include "insn.h"
 #include "slot.h"
+#include "sys.h"
+#include "text.h"
 
 #define SLOTS_MAX 8192 /* as many as we keep account of */
 #define WINDOW	  32   /* bytes on one side of a syscall that are moved at most */
@@ -38,6 +40,13 @@ void slot_put(int slot)
 {
 	INVARIANT(used[slot / 64] >> (slot % 64) & 1);
 	used[slot / 64] &= ~(1ull << (slot % 64));
+}
+
+void slot_take(int last)
+{
+	uintptr_t full = page_up(slot_address(last + 1));
+
+	text_take((uintptr_t)area.start, (uintptr_t)area.end, full - (uintptr_t)area.start, PROT_READ | PROT_EXEC);
 }
 
 uintptr_t slot_address(int slot)

@@ -50,6 +50,9 @@ void slot_put(int slot);
 
 uintptr_t slot_address(int slot);
 
+/* slot_take -- text_take for the pages of all slots; those up to `last' are going to be written. */
+void slot_take(int last);
+
 /* slot_reaches -- true when a relative jump leads from any slot to any address of the range and
  * back. */
 bool slot_reaches(uintptr_t low, uintptr_t high);

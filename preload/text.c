@@ -84,7 +84,7 @@ static bool is_pristine(uintptr_t lo, uintptr_t hi)
 	return true;
 }
 
-void text_take(uintptr_t lo, uintptr_t hi, int prot)
+void text_take(uintptr_t lo, uintptr_t hi, size_t full, int prot)
 {
 	long n = (long)(hi - lo);
 
@@ -95,7 +95,8 @@ void text_take(uintptr_t lo, uintptr_t hi, int prot)
 			return;
 	if (prot & PROT_EXEC && !is_pristine(lo, hi))
 		return;
-	if (sys_pwrite(copies, (void *)lo, (size_t)n, copied) != n)
+	if (sys_pwrite(copies, (void *)lo, full, copied) != (long)full ||
+	    SYS(__NR_ftruncate, copies, copied + n) < 0)
 		return;
 	taken[taken_count++] = (struct taken){lo, hi, copied, prot};
 	copied += n;

@@ -25,9 +25,10 @@ void text_open(void);
 int text_close(void);
 
 /* text_take -- the pages from lo to hi are replaced by the outermost text_close, and are mapped
- * `prot' from then on. Where that cannot be, or pages differ from their file already (a debugger, a
- * probe), they are written in place. */
-void text_take(uintptr_t lo, uintptr_t hi, int prot);
+ * `prot' from then on; behind the first `full' bytes, whole pages, they are empty then. Where that
+ * cannot be, or pages differ from their file already (a debugger, a probe), they are written in
+ * place. */
+void text_take(uintptr_t lo, uintptr_t hi, size_t full, int prot);
 
 /* text_write -- put n bytes to an address within pages that are private and r-x, and will be r-x.
  *

@@ -81,6 +81,7 @@ gate_entry:
  * every unwinder: the frame below is the site's, its program counter stands in the slot at +112, that is at
  * (rip & -128) + 112. A signal frame, because that address is exact and not one behind a call.
  */
+	.section .slots, "ax", @progbits
 	.globl	weft_slots, weft_slots_end
 	.hidden	weft_slots, weft_slots_end
 	.type	weft_slots, @function
