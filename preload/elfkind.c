@@ -20,8 +20,11 @@ struct reader {
 	struct elfkind_work *work;
 };
 
-static const char *const texts[] = {
-#define KIND(name, text) [ELFKIND_##name] = text,
+static const struct {
+	const char *text;
+	bool harm;
+} rows[] = {
+#define KIND(name, harm, text) [ELFKIND_##name] = {text, harm},
 #include "elfkind.def"
 #undef KIND
 };
@@ -41,7 +44,12 @@ static const char *const sanitizer_symbols[] = {
 
 const char *elfkind_text(enum elf_kind kind)
 {
-	return (unsigned)kind < ELFKIND_COUNT ? texts[kind] : "";
+	return (unsigned)kind < ELFKIND_COUNT ? rows[kind].text : "";
+}
+
+bool elfkind_harm(enum elf_kind kind)
+{
+	return (unsigned)kind < ELFKIND_COUNT && rows[kind].harm;
 }
 
 static size_t length(const char *s)

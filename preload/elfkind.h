@@ -18,7 +18,7 @@
 #include <stdint.h>
 
 enum elf_kind {
-#define KIND(name, text) ELFKIND_##name,
+#define KIND(name, harm, text) ELFKIND_##name,
 #include "elfkind.def"
 #undef KIND
 	ELFKIND_COUNT
@@ -91,5 +91,8 @@ bool elfkind_find(const struct elfkind_io *io, const char *file, const char *sea
 /* elfkind_text -- what stands in the way of LD_PRELOAD, as the end of a sentence; "" for
  * nothing. */
 const char *elfkind_text(enum elf_kind kind);
+
+/* elfkind_harm -- does LD_PRELOAD do it harm, and not just no good? */
+bool elfkind_harm(enum elf_kind kind);
 
 #endif

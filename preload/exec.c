@@ -178,9 +178,11 @@ static const char *find_path(struct room *room, const struct exec_target *x)
 	return room->path;
 }
 
-static bool is_helped(struct room *room, const char *path, const char *search)
+static bool is_fit(struct room *room, const char *path, const char *search, bool lenient)
 {
-	return !*elfkind_text(elfkind_of_path(&io, path, search, &room->work));
+	enum elf_kind kind = elfkind_of_path(&io, path, search, &room->work);
+
+	return lenient ? !elfkind_harm(kind) : !*elfkind_text(kind);
 }
 
 /* -- the call -- */
@@ -211,7 +213,7 @@ char *const *exec_choose(struct room *room, const struct exec_target *x, char *c
 		return env;
 	const char *path = find_path(room, x);
 
-	return !path || is_helped(room, path, find_search(room, env)) ? env : without(room, env, n, list);
+	return !path || is_fit(room, path, find_search(room, env), x->lenient) ? env : without(room, env, n, list);
 }
 
 struct room *exec_room(void)
@@ -236,7 +238,7 @@ long exec_make(struct task *t, struct arch_frame *f)
 
 		r = SYS(f->nr, ARG1(f), ARG2(f), exec_choose(t->exec, &x, (char *const *)ARG3(f)));
 	} else {
-		struct exec_target x = {(int)ARG1(f), (const char *)ARG2(f), ARG5(f) & AT_EMPTY_PATH, NULL};
+		struct exec_target x = {(int)ARG1(f), (const char *)ARG2(f), ARG5(f) & AT_EMPTY_PATH, NULL, false};
 
 		r = SYS(f->nr, ARG1(f), ARG2(f), ARG3(f), exec_choose(t->exec, &x, (char *const *)ARG4(f)), ARG5(f));
 	}

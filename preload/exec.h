@@ -10,6 +10,7 @@ struct exec_target {
 	const char *name;
 	bool empty;		/* no name means the descriptor itself */
 	char *const *search;	/* an environment with a PATH to look the name up in; NULL: it is a path */
+	bool lenient;		/* leave out of its LD_PRELOAD what does it harm, but nothing that only does it no good */
 };
 
 struct room;

@@ -1,9 +1,9 @@
 /* launch.c -- the names by which a program without threads starts another one
  *
  * Once Weft is active the gate sees every execve (exec.c). Before that nothing is redirected, but shells, make and their like
- * never make a thread, and what they start may be a program that this library cannot help. So the names of libc that start
- * programs are stood before; what libc starts by itself, a shell, is helped. In a process whose threads are native it is left
- * to the kernel.
+ * never make a thread, and what they start may be a program that stumbles over this library. So the names of libc that start
+ * programs are stood before; what libc starts by itself, a shell, is helped. Programs that do not look at LD_PRELOAD keep it:
+ * they may start others (valgrind's tools do, and are static). A process whose threads are native passes all of it on.
  *
  * A child of vfork leaves its memory behind in the parent when it has become another program; the next one gives it back. There
  * is never more than one, since its parent waits for it.
@@ -67,7 +67,7 @@ static void end(struct room *room)
 
 static int start(const char *path, char *const *argv, char *const *env)
 {
-	struct exec_target x = {.fd = AT_FDCWD, .name = path};
+	struct exec_target x = {.fd = AT_FDCWD, .name = path, .lenient = true};
 	struct room *room;
 	char *const *passed = begin(&room, &x, env);
 	int r = real_execve(path, argv, passed);
@@ -78,7 +78,7 @@ static int start(const char *path, char *const *argv, char *const *env)
 
 static int start_found(const char *file, char *const *argv, char *const *env)
 {
-	struct exec_target x = {.fd = AT_FDCWD, .name = file, .search = environ};
+	struct exec_target x = {.fd = AT_FDCWD, .name = file, .search = environ, .lenient = true};
 	struct room *room;
 	char *const *passed = begin(&room, &x, env);
 	int r = real_execvpe(file, argv, passed);
@@ -179,7 +179,7 @@ STANDS_FOR_ONE(launch_fexecve, fexecve, "GLIBC_2.2.5");
 STANDIN int launch_fexecve(int fd, char *const *argv, char *const *env);
 int launch_fexecve(int fd, char *const *argv, char *const *env)
 {
-	struct exec_target x = {.fd = fd, .name = "", .empty = true};
+	struct exec_target x = {.fd = fd, .name = "", .empty = true, .lenient = true};
 	struct room *room;
 	char *const *passed = begin(&room, &x, env);
 	int r = real_fexecve(fd, argv, passed);
@@ -192,7 +192,7 @@ STANDS_FOR_ONE(launch_execveat, execveat, "GLIBC_2.34");
 STANDIN int launch_execveat(int fd, const char *name, char *const *argv, char *const *env, int flags);
 int launch_execveat(int fd, const char *name, char *const *argv, char *const *env, int flags)
 {
-	struct exec_target x = {fd, name, flags & AT_EMPTY_PATH, NULL};
+	struct exec_target x = {fd, name, flags & AT_EMPTY_PATH, NULL, true};
 	struct room *room;
 	char *const *passed = begin(&room, &x, env);
 	int r = real_execveat(fd, name, argv, passed, flags);
@@ -207,7 +207,7 @@ STANDIN int launch_posix_spawn(pid_t *pid, const char *path, const posix_spawn_f
 int launch_posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *files, const posix_spawnattr_t *attr,
 		       char *const *argv, char *const *env)
 {
-	struct exec_target x = {.fd = AT_FDCWD, .name = path};
+	struct exec_target x = {.fd = AT_FDCWD, .name = path, .lenient = true};
 	struct room *room;
 	char *const *passed = begin(&room, &x, env);
 	int r = real_posix_spawn(pid, path, files, attr, argv, passed);
@@ -222,7 +222,7 @@ STANDIN int launch_posix_spawnp(pid_t *pid, const char *file, const posix_spawn_
 int launch_posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file_actions_t *files, const posix_spawnattr_t *attr,
 			char *const *argv, char *const *env)
 {
-	struct exec_target x = {.fd = AT_FDCWD, .name = file, .search = environ};
+	struct exec_target x = {.fd = AT_FDCWD, .name = file, .search = environ, .lenient = true};
 	struct room *room;
 	char *const *passed = begin(&room, &x, env);
 	int r = real_posix_spawnp(pid, file, files, attr, argv, passed);
