@@ -20,7 +20,7 @@ PRELOAD		:= elfkind ldpreload text object bytes opcode insn body sites slot patc
 # They run in the program's time, not inside its system calls, and may use vector registers.
 FREE		:= text object bytes opcode insn body sites slot patch
 API		:= task
-CLI		:= help run stats main
+CLI		:= quantity words help run stats main
 # Of preload, what the command needs as well: linked into both.
 BOTH		:= elfkind ldpreload
 
@@ -59,7 +59,7 @@ $(B)/libweft.so: $(CORE_O) $(PRE_O) $(API_O) preload/weft.map core/anew.ld
 
 $(B)/weft: $(CLI_O)
 	$(call say,LINK,$@)
-	$(Q)$(CC) -o $@ $(CLI_O)
+	$(Q)$(CC) -o $@ $(CLI_O) -lm
 
 $(B)/core/%.o: core/%.c
 	$(call say,CC,$<)

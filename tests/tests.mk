@@ -53,21 +53,22 @@ $(B)/tests/examples/%: tests/examples/%.c $(B)/libweft.so
 	$(Q)$(USER_C) -Iinclude -o $@ $< -L$(B) -lweft -Wl,-rpath,'$$ORIGIN/../..' $(call said,libs)
 
 # Unit tests link with core alone, as an archive, so that a test may include a file of core instead of linking it; those of the
-# parts that run in the program's time link with an archive of these as well.
+# parts that run in the program's time link with an archive of these as well, and those of the command's parts with one of those.
 UNIT_FLAGS		:= -std=gnu11 -O1 -g $(WARN) -Wno-unused-function -D_GNU_SOURCE -pthread -MMD -MP
 
 $(B)/core.a: $(CORE_O)
 $(B)/free.a: $(FREE:%=$(B)/preload/%.o)
-$(B)/core.a $(B)/free.a:
+$(B)/cli.a: $(filter-out %/main.o,$(CLI_O))
+$(B)/core.a $(B)/free.a $(B)/cli.a:
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
-unit_libs	= $(if $(filter $(1),$(FREE)),$(B)/free.a) $(B)/core.a
+unit_libs	= $(if $(filter $(1),$(FREE)),$(B)/free.a) $(if $(filter $(1),$(CLI)),$(B)/cli.a) $(B)/core.a
 
 $(B)/tests/unit/test_%: tests/unit/test_%.c $$(call unit_libs,$$*)
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(UNIT_FLAGS) $(IQ_PRE) -iquote tests/unit $(call said,flags) -o $@ $< $(call unit_libs,$*) \
-		-Wl,-T,core/anew.ld $(call said,libs) -lcmocka -ldl
+	$(Q)$(CC) $(UNIT_FLAGS) $(IQ_PRE) -iquote preload/cli -iquote tests/unit $(call said,flags) -o $@ $< \
+		$(call unit_libs,$*) -Wl,-T,core/anew.ld $(call said,libs) -lcmocka -ldl -lm
 
 tests: $(POSIX_BIN) $(UNIT_BIN) $(API_BIN) $(SLOW_BIN)
 
