@@ -16,41 +16,44 @@
 /* What R's qsignrank allows for rounding in a sum of probabilities. */
 #define ROUNDING (10 * 2.220446049250313e-16)
 
-#define LOG_MOST 700	/* a ratio of e^700 is a double, and nonsense */
-#define ZERO	 1e-12	/* what rounding can leave of log(x) + log(1 / x), which is a tie */
-#define HALVINGS 32	/* of the logarithms between which p lies */
+#define LOG_MOST 700   /* a ratio of e^700 is a double, and nonsense */
+#define ZERO	 1e-12 /* what rounding can leave of log(x) + log(1 / x), which is a tie */
+#define HALVINGS 32    /* of the logarithms between which p lies */
 
 struct sample {
 	unsigned n;
-	unsigned averages;		/* n (n + 1) / 2 */
+	unsigned averages; /* n (n + 1) / 2 */
 	double sorted[ESTIMATE_MOST];
-	double below[ESTIMATE_MOST * (ESTIMATE_MOST + 1) / 4 + 1];	/* P(T <= t), t <= averages / 2 */
-	double middle;			/* the estimate, a logarithm */
+	double middle; /* the estimate, a logarithm */
 	double correlation;
+	/* P(T <= t) for t up to averages / 2, T being Wilcoxon's statistic */
+	double below[ESTIMATE_MOST * (ESTIMATE_MOST + 1) / 4 + 1];
 };
 
 struct interval {
-	double lower, upper;	/* logarithms */
+	double lower, upper; /* logarithms */
 	double confidence;
 };
 
 /* set_below -- the distribution of T, the sum of the ranks of the positive numbers: each of the
- * ranks 1 ... n is in it or is not, both with probability 1/2. */
+ * ranks 1 ... n is in it or is not, both with probability 1/2. First the ways to make each sum. */
 static void set_below(struct sample *s)
 {
 	unsigned half = s->averages / 2;
-	double *p = s->below;
+	double *p = s->below, ways = 0;
 
 	memset(p, 0, (half + 1) * sizeof *p);
 	p[0] = 1;
 	for (unsigned rank = 1; rank <= s->n; rank++) {
 		unsigned top = rank * (rank + 1) / 2;
 
-		for (unsigned t = (top < half ? top : half) + 1; t-- > 0;)
-			p[t] = (p[t] + (t >= rank ? p[t - rank] : 0)) / 2;
+		for (unsigned t = top < half ? top : half; t >= rank; t--)
+			p[t] += p[t - rank];
 	}
-	for (unsigned t = 1; t <= half; t++)
-		p[t] += p[t - 1];
+	for (unsigned t = 0; t <= half; t++) {
+		ways += p[t];
+		p[t] = ldexp(ways, -(int)s->n);
+	}
 }
 
 /* count_to -- how many averages are at most `bound', or less than it. */
@@ -60,8 +63,8 @@ static unsigned count_to(const struct sample *s, double bound, bool less)
 	unsigned count = 0, end = s->n;
 
 	for (unsigned i = 0; i < end; i++) {
-		while (end > i && (less ? (x[i] + x[end - 1]) / 2 >= bound
-					: (x[i] + x[end - 1]) / 2 > bound))
+		while (end > i &&
+		       (less ? (x[i] + x[end - 1]) / 2 >= bound : (x[i] + x[end - 1]) / 2 > bound))
 			end--;
 		count += end - i;
 	}

@@ -18,11 +18,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define SCHEDULE_PADDING 4096	/* bytes at most */
+#define SCHEDULE_PADDING 4096 /* bytes at most */
 
 struct schedule {
-	bool swapped;		/* B runs before A */
-	unsigned padding;	/* bytes to add to the environment, 0 to SCHEDULE_PADDING */
+	bool swapped;	  /* B runs before A */
+	unsigned padding; /* bytes to add to the environment, 0 to SCHEDULE_PADDING */
 };
 
 /* schedule_of -- how pair number `pair' runs, counted from 0. */

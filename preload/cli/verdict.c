@@ -5,10 +5,11 @@
 
 #include "verdict.h"
 
-/* Confidences are compared after sums of many probabilities. */
-#define ROUNDING 1e-12
+#define ROUNDING 1e-12 /* in a confidence, which is a sum of many probabilities */
 
-static const unsigned looks[] = VERDICT_LOOKS;
+const struct verdict_rule verdict_usual = {.precision = .01, .margin = .02, .confidence = .95};
+
+static const unsigned looks[] = {6, 12, 24, 48, 96};
 
 static const struct {
 	const char *word, *sentence;
@@ -144,8 +145,9 @@ static void mark_significant(const struct verdict_rule *rule, const struct verdi
 			if (verdicts[i].kind == VERDICT_OPEN && !verdicts[i].significant &&
 			    (least == levels || cases[i].estimate.p < cases[least].estimate.p))
 				least = i;
-		if (least == levels || (cases[least].estimate.p >= (1 - rule->confidence) / left &&
-					!leaves_out_one(&cases[least].estimate)))
+		if (least == levels ||
+		    (cases[least].estimate.p >= 1 - verdict_confidence(rule, left) &&
+		     !leaves_out_one(&cases[least].estimate)))
 			return;
 		verdicts[least].significant = true;
 	}
@@ -200,7 +202,7 @@ const char *verdict_word(enum verdict_kind kind)
 /* put -- append as much as there is room for. Returns the length uncut. */
 static size_t put(char *to, size_t size, size_t at, const char *text, size_t length)
 {
-	if (at + 1 < size) {
+	if (at < size) {
 		size_t n = length < size - at - 1 ? length : size - at - 1;
 
 		memcpy(to + at, text, n);
@@ -221,7 +223,7 @@ static const char *field(const struct verdict *v, const char *name, size_t lengt
 	const struct {
 		const char *name, *text;
 		double number;
-		const char *format;	/* of the number; NULL for per cent */
+		const char *format; /* of the number; NULL for per cent */
 	} fields[] = {
 		{"better", v->better},
 		{"worse", v->worse},

@@ -14,19 +14,27 @@
 
 static uint64_t noise_state;
 
-static void noise_seed(uint64_t seed)
+/* Steele, Lea and Flood's splitmix64. */
+static uint64_t noise_bits(void)
 {
-	noise_state = (seed + 1) * 0x9e3779b97f4a7c15u;
-	noise_state += noise_state == 0;
+	uint64_t z = noise_state += 0x9e3779b97f4a7c15u;
+
+	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+	z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+	return z ^ (z >> 31);
 }
 
-/* Marsaglia's xorshift with Vigna's multiplication; in (0, 1). */
+/* Seeds that are neighbours start series that are far apart. */
+static void noise_seed(uint64_t seed)
+{
+	noise_state = seed;
+	noise_state = noise_bits();
+}
+
+/* In (0, 1). */
 static double noise_uniform(void)
 {
-	noise_state ^= noise_state >> 12;
-	noise_state ^= noise_state << 25;
-	noise_state ^= noise_state >> 27;
-	return ((noise_state * 0x2545f4914f6cdd1du >> 11) + .5) / 9007199254740992.;
+	return ((noise_bits() >> 11) + .5) / 9007199254740992.;
 }
 
 static double noise_exponential(void)
@@ -50,7 +58,7 @@ enum noise_kind { NOISE_NORMAL, NOISE_T2, NOISE_MODES, NOISE_DRIFT, NOISE_AR, NO
 struct noise {
 	const char *name;
 	enum noise_kind kind;
-	double scale;	/* NORMAL, T2, AR: of the noise itself; others: of normal noise beneath */
+	double scale; /* NORMAL, T2, AR: of the noise itself; others: of normal noise beneath */
 };
 
 /* noise_runs -- 2 * NOISE_PAIRS runs. */

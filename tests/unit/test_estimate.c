@@ -331,14 +331,16 @@ static void between_series_that_hang_together_is_seen(void **state)
 static void between_covers_the_truth(void **state)
 {
 	enum { TRIALS = 1000 };
-	static const struct noise quiet = {"quiet", NOISE_NORMAL, .005}, loud = {"t2", NOISE_T2, .02},
+	static const struct noise quiet = {"quiet", NOISE_NORMAL, .005},
+				  loud = {"t2", NOISE_T2, .02},
 				  bursts = {"bursts", NOISE_BURSTS, .02};
 	static const struct {
 		const struct noise *noise[2];
 		unsigned n[2];
 	} rows[] = {
-		{{&loud, &quiet}, {6, 48}}, {{&loud, &quiet}, {12, 48}}, {{&loud, &quiet}, {24, 6}},
-		{{&bursts, &quiet}, {24, 24}}, {{&bursts, &bursts}, {24, 24}},
+		{{&loud, &quiet}, {6, 48}},	{{&loud, &quiet}, {12, 48}},
+		{{&loud, &quiet}, {24, 6}},	{{&bursts, &quiet}, {24, 24}},
+		{{&bursts, &bursts}, {24, 24}},
 	};
 	double a[NOISE_PAIRS], b[NOISE_PAIRS];
 
@@ -353,8 +355,9 @@ static void between_covers_the_truth(void **state)
 
 			covered += e.lower <= 1.3 / 1.2 && e.upper >= 1.3 / 1.2;
 		}
-		print_message("%s %u, %s %u: covers %.1f %%\n", rows[i].noise[0]->name, rows[i].n[0],
-			      rows[i].noise[1]->name, rows[i].n[1], 100. * covered / TRIALS);
+		print_message("%s %u, %s %u: covers %.1f %%\n", rows[i].noise[0]->name,
+			      rows[i].n[0], rows[i].noise[1]->name, rows[i].n[1],
+			      100. * covered / TRIALS);
 		assert_in_range(covered, .925 * TRIALS, TRIALS);
 	}
 }

@@ -7,8 +7,8 @@ enum { SEEDS = 2000, PAIRS = 96 };
 static void a_seed_gives_the_same_schedule_for_ever(void **state)
 {
 	static const struct schedule expected[] = {
-		{true, 3887}, {false, 2272}, {false, 2184}, {true, 2894},
-		{false, 1623}, {true, 1029}, {false, 468}, {true, 198},
+		{true, 3887},  {false, 2272}, {false, 2184}, {true, 2894},
+		{false, 1623}, {true, 1029},  {false, 468},  {true, 198},
 	};
 
 	(void)state;
