@@ -236,8 +236,6 @@ static double p_between(const struct sample *a, const struct sample *b)
 {
 	double low = 1 - (double)(a->n < b->n ? a->n : b->n), high = 0;
 
-	if (leaves_out_zero(a, b, exp2(low)))
-		return exp2(low);
 	for (int i = 0; i < HALVINGS; i++) {
 		double middle = (low + high) / 2;
 

@@ -269,6 +269,34 @@ static void ratios_that_hang_together_are_seen(void **state)
 	assert_true(pairs(x, 24, .95).correlation < -.9);
 }
 
+static void they_hang_together_above_two_by_the_root(void **state)
+{
+	double x[25], before = 0;
+	int dependent = 0;
+
+	(void)state;
+	for (int round = 0; round < 500; round++) {
+		for (int i = 0; i < 25; i++)
+			before = x[i] = .4 * before + noise_normal();
+		struct estimate e = pairs(x, 25, .95);
+
+		assert_int_equal(e.dependent, e.correlation > .4);
+		dependent += e.dependent;
+	}
+	assert_in_range(dependent, 100, 400);
+}
+
+static void between_attains_what_the_worse_series_does(void **state)
+{
+	double x[48];
+
+	(void)state;
+	draw(x, 48);
+	assert_near(between(x, 5, x, 48, .95).confidence, .9375);
+	assert_near(between(x, 48, x, 5, .95).confidence, .9375);
+	assert_near(between(x, 48, x, 6, .95).confidence, pairs(x, 48, .95).confidence);
+}
+
 static void between_a_series_and_itself_is_nothing(void **state)
 {
 	double a[48], b[48];
@@ -311,7 +339,9 @@ static void between_has_a_p_that_agrees_with_the_interval(void **state)
 	/* Six pairs cannot show more than that, however far apart. */
 	for (int i = 0; i < 6; i++)
 		a[i] = 3;
-	assert_near(between(a, 6, b, 48, .95).p, exp2(-5));
+	double p = between(a, 6, b, 48, .95).p;
+
+	assert_true(p >= exp2(-5) && p < exp2(-5) + 1e-6);
 }
 
 static void between_series_that_hang_together_is_seen(void **state)
@@ -398,6 +428,8 @@ int main(void)
 		cmocka_unit_test(a_ratio_turned_upside_down_has_the_interval_turned),
 		cmocka_unit_test(few_pairs_attain_less),
 		cmocka_unit_test(ratios_that_hang_together_are_seen),
+		cmocka_unit_test(they_hang_together_above_two_by_the_root),
+		cmocka_unit_test(between_attains_what_the_worse_series_does),
 		cmocka_unit_test(between_a_series_and_itself_is_nothing),
 		cmocka_unit_test(between_has_a_p_that_agrees_with_the_interval),
 		cmocka_unit_test(between_series_that_hang_together_is_seen),
