@@ -127,11 +127,6 @@ static void start(struct verdict *v, const struct verdict_rule *rule, const stru
 	}
 }
 
-static bool leaves_out_one(const struct estimate *e)
-{
-	return e->lower > 1 || e->upper < 1;
-}
-
 /* mark_significant -- the least p is held against alpha by the number of levels, the next one
  * against alpha by one less, and so on until one does not pass. A level without an answer counts as
  * one that did not. */
@@ -146,8 +141,7 @@ static void mark_significant(const struct verdict_rule *rule, const struct verdi
 			    (least == levels || cases[i].estimate.p < cases[least].estimate.p))
 				least = i;
 		if (least == levels ||
-		    (cases[least].estimate.p >= 1 - verdict_confidence(rule, left) &&
-		     !leaves_out_one(&cases[least].estimate)))
+		    cases[least].estimate.p >= 1 - verdict_confidence(rule, left))
 			return;
 		verdicts[least].significant = true;
 	}

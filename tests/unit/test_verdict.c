@@ -94,6 +94,9 @@ static void each_verdict_has_its_sentence(void **state)
 
 	(void)state;
 	assert_says(&c, VERDICT_BETTER, "weft is better by 10.0 % (8.0 … 12.0)");
+	c.estimate = interval(1.02, .9999999, 1.05);
+	assert_says(&c, VERDICT_OPEN,
+		    "not resolved: weft is better by 0.0 … 5.0 %; about 146 pairs would be needed");
 	c.estimate = interval(1 / 1.1, 1 / 1.12, 1 / 1.08);
 	assert_says(&c, VERDICT_BETTER, "native is better by 10.0 % (8.0 … 12.0)");
 	c.higher = false;
