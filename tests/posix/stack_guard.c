@@ -44,7 +44,7 @@ static void *look_around(void *arg)
 	CHECK_OK(pthread_attr_destroy(&attr));
 	CHECK_EQ(guard, whole_pages(wish->guard));
 	CHECK(size >= wish->stack);
-	for (at = (char *)low; at < (char *)&attr - 2 * PAGE; at += PAGE)
+	for (at = (char *)low; (uintptr_t)at < (uintptr_t)&attr - 2 * PAGE; at += PAGE)
 		if (!is_open(zero, at))
 			check_fail(__FILE__, __LINE__, 0, "stack of %zu, guard of %zu: byte %td of the stack is closed",
 				   wish->stack, wish->guard, at - (char *)low);

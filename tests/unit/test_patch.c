@@ -172,11 +172,11 @@ static void a_write_that_fails_is_taken_back(void **state)
 
 	(void)state;
 	for (int way = 0; way < 4; way++) {
-		bool far = way & 1, copies = way & 2;
+		bool far = way & 1, by_copy = way & 2;
 
 		if (far)
 			slots_far_away();
-		allow_copies(copies);
+		allow_copies(by_copy);
 		for (long n = 0;; n++) {
 			writes = 0;
 			deny_from = n;
@@ -186,7 +186,7 @@ static void a_write_that_fails_is_taken_back(void **state)
 			long made = writes;
 
 			deny_to = 0;
-			failed[copies] += r != 0;
+			failed[by_copy] += r != 0;
 			if (!r) {
 				run_fixture(true, !far);
 				assert_int_equal(patch_undo(), 0);
@@ -194,7 +194,7 @@ static void a_write_that_fails_is_taken_back(void **state)
 			assert_as_it_was();
 			if (made <= n)
 				break;
-			assert_true(r || copies);	/* what cannot be copied is written in place */
+			assert_true(r || by_copy);	/* what cannot be copied is written in place */
 		}
 		slots_at_home();
 	}
