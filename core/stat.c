@@ -43,20 +43,33 @@ static struct stat_page *map_file(const char *path)
 	return p <= 0 && p > -4096 ? NULL : (struct stat_page *)p;
 }
 
+/* Most of it is zero, and stays a hole in the file. */
+static void copy(struct stat_page *to, const struct stat_page *from)
+{
+	const uint64_t *word = (const uint64_t *)from;
+
+	for (size_t i = 0; i < sizeof *to / sizeof *word; i++)
+		if (word[i])
+			((uint64_t *)to)[i] = word[i];
+}
+
+static void use(struct stat_page *page)
+{
+	page->magic = STAT_MAGIC;
+	page->size = sizeof *page;
+	page->counters = STAT_COUNT;
+	page->pid = (uint32_t)sys_getpid();
+	stat_page = page;
+}
+
 int stat_open(const char *path)
 {
 	struct stat_page *page = *path ? map_file(path) : NULL;
-	int r = *path && !page ? -EIO : 0;
 
-	if (page) {
-		memcpy(page, stat_page, sizeof *page);
-		stat_page = page;
-	}
-	stat_page->magic = STAT_MAGIC;
-	stat_page->size = sizeof *stat_page;
-	stat_page->counters = STAT_COUNT;
-	stat_page->pid = (uint32_t)sys_getpid();
-	return r;
+	if (page)
+		copy(page, stat_page);
+	use(page ? page : stat_page);
+	return *path && !page ? -EIO : 0;
 }
 
 void stat_fork(void)
@@ -67,9 +80,10 @@ void stat_fork(void)
 		path++;
 	if (stat_page != &own)
 		sys_munmap(stat_page, sizeof *stat_page);
-	stat_page = &own;
-	own.mode = STAT_ACTIVE;
-	stat_open(*path ? conf.stats : "");
+	struct stat_page *page = *path ? map_file(conf.stats) : NULL;
+
+	use(page ? page : &own);
+	stat_page->mode = STAT_ACTIVE;
 }
 
 void stat_why(const char *text)
@@ -82,7 +96,7 @@ void stat_carrier_set(uint32_t tid, enum stat_carrier_kind kind)
 {
 	struct stat_carrier *row = stat_page->carriers;
 
-	for (int i = 0; i < STAT_CARRIERS; i++)
+	for (uint32_t i = 0; i < load_acquire(&stat_page->rows); i++)
 		if (load_relaxed(&row[i].tid) == tid) {
 			row[i].kind = kind;
 			if (kind == CARRIER_NONE)
@@ -91,9 +105,11 @@ void stat_carrier_set(uint32_t tid, enum stat_carrier_kind kind)
 		}
 	if (kind == CARRIER_NONE)
 		return;
-	for (int i = 0; i < STAT_CARRIERS; i++)
+	for (uint32_t i = 0; i < STAT_CARRIERS; i++)
 		if (cas(&row[i].tid, 0, tid)) {
 			row[i].kind = kind;
+			for (uint32_t n = load_relaxed(&stat_page->rows); n <= i; n = load_relaxed(&stat_page->rows))
+				cas(&stat_page->rows, n, i + 1);
 			return;
 		}
 }

@@ -37,7 +37,7 @@ struct stat_page {
 	uint32_t pid;
 	uint32_t mode;		/* enum stat_mode */
 	uint32_t hubs;
-	uint32_t pad;
+	uint32_t rows;		/* of carriers, that were ever used */
 	int64_t alive;		/* tasks alive now, the first one included */
 	int64_t alive_max;	/* the most there were at once */
 	int64_t activation_ns;	/* what activation took */
