@@ -20,7 +20,7 @@ PRELOAD		:= elfkind ldpreload text object bytes opcode insn body sites slot patc
 # They run in the program's time, not inside its system calls, and may use vector registers.
 FREE		:= text object bytes opcode insn body sites slot patch
 API		:= task
-CLI		:= quantity words reader metric estimate schedule verdict help run stats main
+CLI		:= quantity words reader metric estimate schedule verdict histogram help run stats main
 # Of preload, what the command needs as well: linked into both.
 BOTH		:= elfkind ldpreload
 
