@@ -20,7 +20,8 @@ PRELOAD		:= elfkind ldpreload text object bytes opcode insn body sites slot patc
 # They run in the program's time, not inside its system calls, and may use vector registers.
 FREE		:= text object bytes opcode insn body sites slot patch
 API		:= task
-CLI		:= quantity words reader metric estimate schedule verdict histogram help run stats main
+CLI		:= quantity words reader metric estimate schedule verdict histogram tally address connection echo http pool arrivals loop \
+		   loadreport load help run stats main
 # Of preload, what the command needs as well: linked into both.
 BOTH		:= elfkind ldpreload
 
@@ -37,7 +38,8 @@ GATED	:= $(BASE) -mgeneral-regs-only -ffreestanding $(if $(findstring clang,$(CC
 IQ_CORE	:= -iquote core/arch/$(ARCH) -iquote core -iquote include
 IQ_PRE	:= $(IQ_CORE) -iquote preload
 IQ_API	:= $(IQ_PRE) -iquote preload/api -Iinclude
-IQ_CLI	:= $(IQ_CORE) -iquote preload -iquote preload/cli -Iinclude -DLIBDIR='"$(PREFIX)/lib"'
+IQ_CLI	:= $(IQ_CORE) -iquote preload -iquote preload/cli -Iinclude -DLIBDIR='"$(PREFIX)/lib"' \
+		   $(shell pkg-config --cflags jansson)
 Q	:= $(if $(V),,@)
 say	= @printf '  %-6s %s\n' $(1) $(2)
 
@@ -59,7 +61,7 @@ $(B)/libweft.so: $(CORE_O) $(PRE_O) $(API_O) preload/weft.map core/anew.ld
 
 $(B)/weft: $(CLI_O)
 	$(call say,LINK,$@)
-	$(Q)$(CC) -o $@ $(CLI_O) -lm
+	$(Q)$(CC) -o $@ $(CLI_O) $(shell pkg-config --libs jansson) -lm
 
 $(B)/core/%.o: core/%.c
 	$(call say,CC,$<)

@@ -56,6 +56,20 @@ static void help_stats(void)
 	     "wrong options.");
 }
 
+static void help_load(void)
+{
+	puts("ADDRESS is HOST:PORT, tcp:HOST:PORT or unix:PATH. Each answer is checked. Without --rate\n"
+	     "a connection starts its next request when the last one is answered (closed loop).\n\n"
+	     "Options, `--name VALUE' or `--name=VALUE'; times may end with ms, s or m:");
+#define LOAD(field, type, initial, argument, help)	\
+	printf("  --%s%s%s\n        %s\n", #field, *argument ? " " : "", argument, help);
+#include "loadplan.def"
+#undef LOAD
+	puts("  --help\n        show this text\n\n"
+	     "The exit status is 0 when no request failed, 1 when one did, or 125 for wrong\n"
+	     "options and when the load cannot be made. weft-load(1) tells more.");
+}
+
 static void help_help(void)
 {
 }

@@ -191,6 +191,15 @@ class Manual(Case):
             self.assertIn("--" + field, text)
             self.assertIn(name, text)
 
+    def test_every_option_of_load_and_every_failure_has_its_place(self):
+        text = self.page("weft-load.1")
+        for table, row, place in (("loadplan.def", "LOAD", "\n.%s --%s"),
+                                  ("failure.def", "FAILURE", "\n.%s %s\n")):
+            with open(ROOT + "/preload/cli/" + table) as f:
+                names = re.findall(r"^%s\((\w+)" % row, f.read(), re.M)
+            for name in names:
+                self.assertTrue(any(place % (font, name) in text for font in ("B", "BI")), name)
+
     def test_every_command_has_its_place(self):
         text = self.page("weft.1")
         with open(ROOT + "/preload/cli/command.def") as f:
@@ -200,7 +209,7 @@ class Manual(Case):
     def test_pages_can_be_set(self):
         if not shutil.which("groff"):
             self.skipTest("groff is not installed")
-        for name in "weft.1", "weft-run.1":
+        for name in "weft.1", "weft-run.1", "weft-load.1":
             file = "%s/preload/cli/%s" % (ROOT, name)
             status, out, err = output_of(["groff", "-man", "-ww", "-Tutf8", file])
             self.assertEqual((status, err), (0, ""))
