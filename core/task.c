@@ -1,7 +1,9 @@
 /* task.c -- a green thread: the table of those alive, and their ids
  *
  * An id is an index into the table with a generation of five bits above it, so that an id is used again only after 31 other
- * tasks had the same place.
+ * tasks had the same place. Where ids begin, in a ring of all there are, is the process's own affair: locks in memory that
+ * processes share hold the ids of their owners, so those of two processes must not be the same. The process id with its bits
+ * reversed lays them far apart.
  */
 #include "task.h"
 #include "heap.h"
@@ -11,6 +13,7 @@
 
 #define CHUNK	  4096u
 #define CHUNKS	  ((1u << TASK_INDEX_BITS) / CHUNK)
+#define RING	  (1u << (TASK_INDEX_BITS + 5))
 #define FREE_MARK 1ul		/* low bit: the entry is the next free index, shifted */
 
 struct lock task_lock ANEW;
@@ -20,6 +23,7 @@ static struct chunk {
 	uint8_t generation[CHUNK];
 } *chunks[CHUNKS];
 static uint32_t fresh;			/* first index never used; under task_lock */
+static uint32_t ring_start;		/* set with the first task */
 static uint32_t free_head = TASK_NO_INDEX, free_tail = TASK_NO_INDEX;
 
 static uintptr_t *entry(uint32_t i)
@@ -60,6 +64,13 @@ static void index_put(uint32_t i)
 	free_tail = i;
 }
 
+static void start_ids(uint32_t pid)
+{
+	ring_start = 0;
+	for (uint32_t bit = RING >> 1; bit; bit >>= 1, pid >>= 1)
+		ring_start |= pid & 1 ? bit : 0;
+}
+
 struct task *task_new(uint32_t tid)
 {
 	struct task *t = mem_get_anew(sizeof *t);
@@ -71,7 +82,9 @@ struct task *task_new(uint32_t tid)
 	if (t->index != TASK_NO_INDEX) {
 		uint32_t generation = chunks[t->index / CHUNK]->generation[t->index % CHUNK] & 31;
 
-		t->tid = tid ? tid : TASK_TID_FIRST + ((generation << TASK_INDEX_BITS) | t->index);
+		if (tid)
+			start_ids(tid);
+		t->tid = tid ? tid : TASK_TID_FIRST + ((ring_start + (generation << TASK_INDEX_BITS | t->index)) & (RING - 1));
 		*entry(t->index) = (uintptr_t)t;
 	}
 	lock_drop(&task_lock);
@@ -114,7 +127,7 @@ struct task *task_by_tid(uint32_t tid)
 
 	if (tid < TASK_TID_FIRST)
 		return task_each(has_tid, (void *)(uintptr_t)tid);
-	t = at((tid - TASK_TID_FIRST) & ((1u << TASK_INDEX_BITS) - 1));
+	t = at((tid - TASK_TID_FIRST - ring_start) & ((1u << TASK_INDEX_BITS) - 1));
 	return t && t->tid == tid ? t : NULL;
 }
 
@@ -134,6 +147,7 @@ void task_child(struct task *t, const struct task *saved)
 	mem_claim(t, sizeof *t);
 	*t = *saved;
 	t->tid = (uint32_t)sys_gettid();
+	start_ids(t->tid);
 	for (uint32_t i = 0; i < fresh; i++) {
 		struct task *other = at(i);
 

@@ -79,7 +79,7 @@ struct task {
 	char name[16];
 };
 
-/* task_new -- a task with an id, not yet ready. tid 0: a new one, else that kernel thread's. */
+/* task_new -- a task with an id, not yet ready. tid 0: a new one, else that kernel thread's, for the first task of a process. */
 struct task *task_new(uint32_t tid);
 void task_free(struct task *t);
 

@@ -113,6 +113,65 @@ static void processes_use_shared_locks(void)
 	room_drop();
 }
 
+/* Another process's thread holds the lock: it is not one's own, whichever number that has. */
+static void *find_it_taken(void *arg)
+{
+	pthread_mutex_t *mutex = (pthread_mutex_t *)arg;
+
+	CHECK_EQ(pthread_mutex_trylock(mutex), EBUSY);
+	CHECK_EQ(pthread_mutex_unlock(mutex), EPERM);
+	CHECK(sem_post(&room->back) == 0);
+	CHECK_OK(pthread_mutex_lock(mutex));
+	CHECK_OK(pthread_mutex_unlock(mutex));
+	return NULL;
+}
+
+static void *hold_it(void *arg)
+{
+	pthread_mutex_t *mutex = (pthread_mutex_t *)arg;
+
+	CHECK_OK(pthread_mutex_lock(mutex));
+	for (int i = 0; i < THREADS; i++)
+		CHECK(sem_post(&room->sem) == 0);
+	for (int i = 0; i < THREADS; i++)
+		CHECK(sem_wait(&room->back) == 0);
+	CHECK_OK(pthread_mutex_unlock(mutex));
+	return NULL;
+}
+
+static void *wait_and_find_it_taken(void *arg)
+{
+	CHECK(sem_wait(&room->sem) == 0);
+	return find_it_taken(arg);
+}
+
+static void an_owner_in_another_process_is_another_owner(void)
+{
+	static const int kinds[] = {PTHREAD_MUTEX_RECURSIVE, PTHREAD_MUTEX_ERRORCHECK};
+
+	for (int kind = 0; kind < 2; kind++) {
+		pthread_t threads[THREADS];
+		pthread_mutexattr_t attr;
+		pid_t child;
+
+		room_make(THREADS);
+		CHECK_OK(pthread_mutexattr_init(&attr));
+		CHECK_OK(pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED));
+		CHECK_OK(pthread_mutexattr_settype(&attr, kinds[kind]));
+		CHECK_OK(pthread_mutex_init(&room->mutex, &attr));
+		CHECK((child = fork()) >= 0);
+		if (child == 0) {
+			for (int i = 0; i < THREADS; i++)
+				threads[i] = thread_start(wait_and_find_it_taken, &room->mutex);
+			threads_join(threads, THREADS);
+			_exit(0);
+		}
+		thread_join(thread_start(hold_it, &room->mutex));
+		CHECK_CHILD(child);
+		room_drop();
+	}
+}
+
 static void take_turns(int mine)
 {
 	for (int i = 0; i < ROUNDS; i++) {
@@ -210,6 +269,7 @@ int main(void)
 	RUN(two_threads_take_turns);
 	RUN(waits_for_shared_locks_time_out);
 	RUN(processes_use_shared_locks);
+	RUN(an_owner_in_another_process_is_another_owner);
 	RUN(two_processes_take_turns);
 	return check_done();
 }

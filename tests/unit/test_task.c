@@ -63,6 +63,40 @@ static void a_kernel_thread_keeps_its_id(void **state)
 	assert_null(task_by_tid(TASK_TID_FIRST + (1u << TASK_INDEX_BITS) - 1));
 }
 
+enum { PROCESSES = 200, EACH = 50 };
+
+static int by_value(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* Their process ids are close to one another, as those of a server and its workers. */
+static void ids_of_processes_that_share_memory_differ(void **state)
+{
+	static uint32_t ids[PROCESSES * EACH];
+	size_t n = 0;
+
+	(void)state;
+	for (uint32_t pid = 32700; pid < 32700 + PROCESSES; pid++) {
+		struct task *first = task_new(pid);
+
+		for (int i = 0; i < EACH; i++) {
+			tasks[i] = task_new(0);
+			ids[n++] = tasks[i]->tid;
+			assert_ptr_equal(task_by_tid(tasks[i]->tid), tasks[i]);
+			assert_true(tasks[i]->tid >= TASK_TID_FIRST && tasks[i]->tid < 1u << 28);
+		}
+		for (int i = 0; i < EACH; i++)
+			task_free(tasks[i]);
+		task_free(first);
+	}
+	qsort(ids, n, sizeof *ids, by_value);
+	for (size_t i = 1; i < n; i++)
+		assert_int_not_equal(ids[i], ids[i - 1]);
+}
+
 static bool count_one(struct task *t, void *arg)
 {
 	(void)t;
@@ -158,6 +192,7 @@ int main(void)
 		cmocka_unit_test(living_tasks_have_ids_of_their_own),
 		cmocka_unit_test(an_id_is_not_used_again_soon),
 		cmocka_unit_test(a_kernel_thread_keeps_its_id),
+		cmocka_unit_test(ids_of_processes_that_share_memory_differ),
 		cmocka_unit_test(all_living_tasks_are_visited_once),
 		cmocka_unit_test(in_a_child_one_is_left),
 		cmocka_unit_test(without_memory_there_is_no_task_and_no_harm),
