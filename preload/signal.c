@@ -455,6 +455,29 @@ static void settle(struct task *t, struct arch_frame *f, int sig)
 		signal_deliver(t, f, &none);
 }
 
+static bool ignores(const struct uapi_sigaction *act, int sig)
+{
+	bool by_default = sig == SIGCHLD || sig == SIGURG || sig == SIGWINCH || sig == SIGCONT;
+
+	return (void *)act->handler == (void *)SIG_IGN || (by_default && (void *)act->handler == (void *)SIG_DFL);
+}
+
+static bool forget(struct task *t, void *sig)
+{
+	take_pending(&t->sigpending, (int)(intptr_t)sig);
+	t->siginfo = t->siginfo == &process_info[(intptr_t)sig] ? NULL : t->siginfo;
+	return false;
+}
+
+/* A signal that becomes ignored is not pending any more. */
+static void drop_pending(int sig)
+{
+	lock_take(&task_lock);
+	take_pending(&process_pending, sig);
+	task_each(forget, (void *)(intptr_t)sig);
+	lock_drop(&task_lock);
+}
+
 long signal_rt_sigaction(struct task *t, struct arch_frame *f)
 {
 	int sig = (int)ARG1(f);
@@ -477,6 +500,8 @@ long signal_rt_sigaction(struct task *t, struct arch_frame *f)
 		install(sig);
 	}
 	lock_drop(&lock);
+	if (act && ignores(&next, sig))
+		drop_pending(sig);
 	if (old)
 		*old = was;
 	return 0;

@@ -102,7 +102,7 @@ static volatile sig_atomic_t handled;
 
 static void count(int sig)
 {
-	handled = handled + (sig == SIGURG);
+	handled = handled + (sig == SIGURG || sig == SIGUSR1);
 }
 
 static void what_was_pending_is_handled_when_one_lets_it_through(void)
@@ -125,6 +125,50 @@ static void what_was_pending_is_handled_when_one_lets_it_through(void)
 	CHECK(sigaction(SIGURG, &was, NULL) == 0);
 }
 
+static void *pass_by(void *arg)
+{
+	sigset_t one;
+
+	step_add(&waiting, 1);
+	step_wait(&waiting, 100);
+	sigemptyset(&one);
+	sigaddset(&one, *(const int *)arg);
+	CHECK_OK(pthread_sigmask(SIG_UNBLOCK, &one, NULL));
+	return NULL;
+}
+
+/* Sent to the process and to a thread, ignored for a moment, then caught: nothing comes of it. */
+static void what_is_pending_is_dropped_when_it_is_ignored(void)
+{
+	static const int two[] = {SIGUSR1, SIGURG};
+
+	for (int i = 0; i < 2; i++) {
+		struct sigaction action = {.sa_handler = count}, ignore = {.sa_handler = SIG_IGN}, was;
+		pthread_t thread;
+		sigset_t one;
+
+		sigemptyset(&one);
+		sigaddset(&one, two[i]);
+		step_reset(&waiting);
+		CHECK(sigaction(two[i], &action, &was) == 0);
+		thread = thread_start(pass_by, (void *)&two[i]);
+		step_wait(&waiting, 1);
+		handled = 0;
+		CHECK_OK(pthread_kill(thread, two[i]));
+		CHECK(kill(getpid(), two[i]) == 0);
+		wait_pending(two[i]);
+		CHECK(sigaction(two[i], &ignore, NULL) == 0);
+		CHECK(!is_pending(two[i]));
+		CHECK(sigaction(two[i], &action, NULL) == 0);
+		CHECK_OK(pthread_sigmask(SIG_UNBLOCK, &one, NULL));
+		step_add(&waiting, 100);
+		thread_join(thread);
+		CHECK_EQ(handled, 0);
+		CHECK_OK(pthread_sigmask(SIG_BLOCK, &one, NULL));
+		CHECK(sigaction(two[i], &was, NULL) == 0);
+	}
+}
+
 int main(void)
 {
 	sigset_t all;
@@ -136,6 +180,7 @@ int main(void)
 	RUN(what_all_block_stays_pending_until_it_is_taken);
 	RUN(a_thread_that_waits_for_it_takes_it);
 	RUN(what_was_pending_is_handled_when_one_lets_it_through);
+	RUN(what_is_pending_is_dropped_when_it_is_ignored);
 	RUN(who_computes_does_not_keep_others_from_running);
 	return check_done();
 }
