@@ -57,7 +57,7 @@ static char state_of(const char *text, long n)
 	return at >= 0 && at + 2 < n ? text[at + 2] : '?';
 }
 
-bool asleep(int tid)
+bool asleep(int tid, bool unknown)
 {
 	struct look *l = look_at(tid);
 	char text[64];		/* id, name and state fit; nothing behind them holds a bracket */
@@ -68,7 +68,7 @@ bool asleep(int tid)
 		drop(l->fd, l->fd + 1);
 		own_release();
 	}
-	return n <= 0 || state_of(text, n) != 'R';
+	return n <= 0 ? unknown : state_of(text, n) != 'R';
 }
 
 static bool move(int fd, int least)

@@ -7,14 +7,15 @@
  * It is asked before a hub is taken from a carrier, and before a carrier is sent a signal that preempts: one that sleeps in a
  * call which never passed the gate (a site that could not be moved) could not be put back into it.
  *
- * Threads: asleep the monitor's alone; the kind whoever holds all of ours alone.    Errors: none: not known counts as asleep.
+ * Threads: asleep the monitor's alone; the kind whoever holds all of ours alone.    Errors: none. Where no descriptor is left it
+ * cannot be known, and the caller says what then holds: one that has just used its CPU time computes, one that used none sleeps.
  */
 #ifndef CORE_ASLEEP_H
 #define CORE_ASLEEP_H
 
 #include "own.h"
 
-bool asleep(int tid);
+bool asleep(int tid, bool unknown);
 
 extern const struct own_kind asleep_kind;	/* for own_kinds */
 

@@ -95,7 +95,7 @@ static bool look_at_detached(void)
 		int64_t cpu = clock_thread_ns(c->tid), ran = cpu - c->cpu_ns;
 
 		c->cpu_ns = cpu;
-		if (ran > TICK_NS / 4 && !asleep(c->tid))
+		if (ran > TICK_NS / 4 && !asleep(c->tid, false))
 			carrier_signal(c, CARRIER_PREEMPT);
 	}
 	return any;
@@ -139,11 +139,11 @@ static int64_t look(struct hub *h, int64_t now)
 	int64_t cpu = clock_thread_ns(c->tid), ran = cpu - c->cpu_ns;
 
 	c->cpu_ns = cpu;
-	if (ran > TICK_NS / 8 && !asleep(c->tid))
+	if (ran > TICK_NS / 8 && !asleep(c->tid, false))
 		carrier_signal(c, CARRIER_PREEMPT);
 	if (ran > STILL_NS)
 		h->still = 0;	/* it computes */
-	else if (++h->still >= 2 && asleep(c->tid))
+	else if (++h->still >= 2 && asleep(c->tid, true))
 		take_over(h, c, turns);
 	return TICK_NS;
 }
