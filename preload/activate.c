@@ -17,6 +17,7 @@
 #include "insn.h"
 #include "log.h"
 #include "monitor.h"
+#include "number.h"
 #include "obstacle.h"
 #include "patch.h"
 #include "process.h"
@@ -215,6 +216,7 @@ static bool first_task(void)
 	own_kinds[OWN_LENT] = &fd_lent;
 	hub_on_signal = signal_hand_out;
 	sys_sigmask(SIG_SETMASK, NULL, &carrier_mask);
+	number_start();
 	if (sched_start(t, conf.hubs ? (unsigned)conf.hubs : cpus()) < 0) {
 		task_free(t);
 		return native("no descriptors for a hub");

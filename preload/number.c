@@ -8,10 +8,17 @@
 #include "number.h"
 #include "clock.h"
 #include "log.h"
+#include "offload.h"
+#include "pages.h"
 
 /* While one of ours is in use that stands in the way: */
 #define TRIES 200
 #define PAUSE 100000ll
+
+/* The kernel's table of descriptors. */
+#define ROOM_FIRST 4096u	/* from the start: it costs nothing while the process has one thread */
+#define ROOM_LEAST 256u		/* in the child of a fork; with ours in it */
+static uint32_t room ANEW;	/* atomic: it has room for so many, as far as we know */
 
 long number_refused(int number)
 {
@@ -63,19 +70,51 @@ static bool make_room(struct attempt *a)
 	return true;
 }
 
+/* What is duplicated is not open: the call fails, but has made room for the number before it finds that out. */
+static long room_for(struct task *t, uint32_t n)
+{
+	struct rlimit limit = {0, 0};
+
+	SYS(__NR_prlimit64, 0, RLIMIT_NOFILE, NULL, &limit);
+	long last = (long)(limit.rlim_cur < n ? limit.rlim_cur : n) - 1;
+
+	return t ? offload_call(t, __NR_dup3, -1, last, O_CLOEXEC, 0, 0, 0) : SYS(__NR_dup3, -1, last, O_CLOEXEC);
+}
+
+/* When the kernel enlarges the table of a process with several threads it waits for all CPUs, ten milliseconds and more in
+ * which a hub would stand still. So that is done by a worker, long before the table is full, while this task alone waits. */
+static void enlarge(int number)
+{
+	uint32_t was = load_relaxed(&room), size = ROOM_LEAST;
+
+	if (likely(number < (int)ROOM_LEAST / 2 || 2 * (uint32_t)number < was))
+		return;
+	while (size / 4 <= (uint32_t)number)
+		size *= 2;
+	if (was < size && cas(&room, was, size))
+		room_for(task_self(), size);
+}
+
+void number_start(void)
+{
+	room = ROOM_FIRST;
+	room_for(NULL, ROOM_FIRST);
+}
+
 bool number_again(long *result, struct attempt *a)
 {
 	if (unlikely(*result == -EMFILE))
 		return make_room(a);
 	if (unlikely(*result > own_next(0)))
 		*result = settle(*result, a);
+	enlarge((int)*result);
 	return false;
 }
 
 void number_pair(int made[2], struct attempt *a)
 {
 	for (int i = 0; i < 2; i++)
-		made[i] = (int)settle(made[i], a);
+		enlarge(made[i] = (int)settle(made[i], a));
 }
 
 /* Calls that make a descriptor of a kind to be asked for. */

@@ -20,8 +20,10 @@ static inline struct attempt number_attempt(void)
 	return (struct attempt){own_moves(), 0};
 }
 
-
 /* number_refused -- the result for a descriptor that no handler takes: ours look closed. */
 long number_refused(int number);
+
+/* number_start -- before there is a second thread */
+void number_start(void);
 
 #endif
