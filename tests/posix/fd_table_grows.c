@@ -33,6 +33,7 @@ static void *worker(void *arg)
 	struct timespec t = {0, 1000000};
 	long rounds = 0;
 
+	(void)arg;
 	step_add(&arrived, 1);
 	while (__atomic_load_n(&open_count, __ATOMIC_SEQ_CST) < TOTAL || rounds < 100) {
 		CHECK(nanosleep(&t, NULL) == 0);
