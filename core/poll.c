@@ -237,6 +237,7 @@ void poll_hub(struct hub *h, bool wait)
 {
 	struct epoll_event ev[EVENTS];
 
+	stat_settle();
 	timer_fire(h);
 	hub_collect(h);
 	if (h->queued)

@@ -8,6 +8,7 @@
 
 static struct stat_page own ANEW;
 struct stat_page *stat_page = &own;
+bool stat_unfiled ANEW;
 
 static void expand(char *to, size_t n, const char *path)
 {
@@ -72,18 +73,34 @@ int stat_open(const char *path)
 	return *path && !page ? -EIO : 0;
 }
 
-void stat_fork(void)
+static bool named_by_pid(const char *path)
 {
-	const char *path = conf.stats;
-
 	while (*path && !(path[0] == '%' && path[1] == 'p'))
 		path++;
-	if (stat_page != &own)
-		sys_munmap(stat_page, sizeof *stat_page);
-	struct stat_page *page = *path ? map_file(conf.stats) : NULL;
+	return *path;
+}
 
-	use(page ? page : &own);
+/* The page keeps its address: hubs point into it. */
+void stat_fork(void)
+{
+	bool filed = stat_page != &own;
+
+	if (filed && sys_mmap(stat_page, sizeof *stat_page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) < 0)
+		stat_page = &own;
+	use(stat_page);
 	stat_page->mode = STAT_ACTIVE;
+	stat_unfiled = filed && named_by_pid(conf.stats);
+}
+
+void stat_file(void)
+{
+	stat_unfiled = false;
+	struct stat_page *page = map_file(conf.stats);
+
+	if (page) {
+		copy(page, stat_page);
+		sys_mremap(page, sizeof *page, sizeof *page, MREMAP_MAYMOVE | MREMAP_FIXED, stat_page);
+	}
 }
 
 void stat_why(const char *text)

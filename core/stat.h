@@ -9,6 +9,7 @@
 #ifndef CORE_STAT_H
 #define CORE_STAT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define STAT_MAGIC	0x3174617473746677ull	/* "wftstat1", little endian */
@@ -51,8 +52,17 @@ extern struct stat_page *stat_page;	/* never NULL: starts as a page of zeroes in
 /* stat_open -- map the counters, in `path' unless it is empty; %p is the pid. Returns 0 or -errno (then anonymous). */
 int stat_open(const char *path);
 
-/* stat_fork -- the child counts in memory of its own, or in a file of its own when the name holds %p. */
+/* stat_fork -- the child counts in memory of its own. When the name holds %p, that becomes a file as soon as the child waits or
+ * makes a thread (stat_settle, called while it has one kernel thread): most children do neither, and a file costs more than the
+ * fork. */
 void stat_fork(void);
+void stat_file(void);
+extern bool stat_unfiled;
+static inline void stat_settle(void)
+{
+	if (stat_unfiled)
+		stat_file();
+}
 
 /* stat_why -- note why this process runs natively (the first reason stays). */
 void stat_why(const char *text);

@@ -48,6 +48,7 @@ static long make_task(struct task *parent, struct arch_frame *f, const struct bi
 	arch_tcb_set_task(b->tls, t);
 	*b->parent_tid = (int)t->tid;
 	t->sp = arch_prepare_clone((void *)b->stack_top, f);
+	stat_settle();
 	STAT_ADD(t->hub, tasks_created, 1);
 	monitor_start();
 	sched_grow(parent);
