@@ -522,13 +522,23 @@ def median(values):
     return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
 
 
-def pairs(n, native, weft):
+def half_width(ratios):
+    """Of a 95 % interval for their median, by their quartiles."""
+    row = sorted(ratios)
+    quarter = len(row) // 4
+    return 1.57 * (row[-1 - quarter] - row[quarter]) / len(row) ** 0.5
+
+
+def pairs(n, native, weft, precision=0.04):
     """Call native() and weft() n times each, interleaved; returns (values, values, median ratio).
 
     The order within a pair changes at random, equally often both ways. The ratio is weft / native.
+    A machine that other work makes noisy gets up to 3 n pairs, until the ratio is known to the
+    precision: what it is has no part in that.
     """
-    choice, ones, others, order = random.Random(SEED), [], [], []
-    for _ in range(n):
+    choice, ones, others, order, ratios = random.Random(SEED), [], [], [], []
+    while len(ratios) < n or (len(ratios) < 3 * n and
+                              half_width(ratios) > precision * median(ratios)):
         if not order:
             order = [0, 1]
             choice.shuffle(order)
@@ -539,7 +549,8 @@ def pairs(n, native, weft):
             other = weft()
             ones.append(native())
             others.append(other)
-    return ones, others, median([b / a for a, b in zip(ones, others)])
+        ratios.append(others[-1] / ones[-1])
+    return ones, others, median(ratios)
 
 
 def table(header, rows, out=sys.stdout):
