@@ -54,6 +54,25 @@ static inline uintptr_t fs_for(struct task *t)
 	return 0;
 }
 
+static __attribute__((noinline)) void switch_vector(struct task *t, void *sp, uintptr_t fs)
+{
+	struct arch_vector v;
+
+	arch_vector_save(&v);
+	arch_switch(&t->sp, sp, fs);
+	arch_vector_load(&v);
+}
+
+/* The program may hold values in vector registers across the call that the task is in. Nothing of ours touches these (but a
+ * handler's frame, which keeps them): they change only while other tasks run. */
+static inline void switch_from(struct task *t, void *sp, uintptr_t fs)
+{
+	if (unlikely(t->frame && arch_frame_vector(t->frame)))
+		switch_vector(t, sp, fs);
+	else
+		arch_switch(&t->sp, sp, fs);
+}
+
 /* Leave the task's stack: for the next ready task, or the loop. Comes back when the task runs again. */
 static void leave(struct task *t)
 {
@@ -72,9 +91,9 @@ static void leave(struct task *t)
 	cputime_leave(c, t);
 	if (next) {
 		enter(c, h, next);
-		arch_switch(&t->sp, next->sp, fs_for(next));
+		switch_from(t, next->sp, fs_for(next));
 	} else {
-		arch_switch(&t->sp, c->sp, 0);
+		switch_from(t, c->sp, 0);
 	}
 	finish(t->carrier);
 }
@@ -166,7 +185,7 @@ void sched_reattach(struct task *t)
 	c->requeue = t;
 	store_relaxed(&c->current, NULL);
 	cputime_leave(c, t);
-	arch_switch(&t->sp, c->sp, 0);
+	switch_from(t, c->sp, 0);
 	finish(t->carrier);
 	store_relaxed(&t->carrier->depth, 1);
 }

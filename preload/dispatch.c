@@ -107,28 +107,16 @@ static inline long handle(struct task *t, struct arch_frame *f)
 {
 	long r;
 
+	t->frame = f;
 	if (unlikely(load_relaxed(&t->carrier->retake)))
 		sched_reattach(t);
 	if (unlikely(t->carrier->generation != load_relaxed(&carrier_generation)))
 		carrier_catch_up(&t->carrier->generation);
-	t->frame = f;
 	STAT_ADD(sched_hub(t), calls, 1);
 	do
 		r = gate_table[f->nr](t, f);
 	while (signal_due(t) && r != GATE_NATIVE && signal_deliver(t, f, &r));
 	return r == -ERESTARTSYS ? -EINTR : r;
-}
-
-/* The caller may hold values in vector registers across the call: keep them, other tasks run meanwhile. */
-static __attribute__((noinline)) long handle_vector(struct task *t, struct arch_frame *f)
-{
-	struct arch_vector v;
-
-	arch_vector_save(&v);
-	long r = handle(t, f);
-
-	arch_vector_load(&v);
-	return r;
 }
 
 struct verdict dispatch(struct arch_frame *f);
@@ -145,7 +133,7 @@ struct verdict dispatch(struct arch_frame *f)
 
 	store_relaxed(&c->depth, 1);
 	barrier();
-	long r = likely(!arch_frame_vector(f)) ? handle(t, f) : handle_vector(t, f);
+	long r = handle(t, f);
 
 	c = t->carrier;
 	t->frame = NULL;
