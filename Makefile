@@ -34,7 +34,7 @@ OPT	:= $(if $(DEBUG),-O1 -g3 -DDEBUG,-O2 -g)
 BASE	:= -std=gnu11 $(OPT) $(WARN) -fPIC -fvisibility=hidden -fno-stack-protector -U_FORTIFY_SOURCE \
 	   -fasynchronous-unwind-tables -fno-omit-frame-pointer -D_GNU_SOURCE -MMD -MP
 # Core and the handlers run inside system calls of the program: no vector register may change there.
-GATED	:= $(BASE) -mgeneral-regs-only -ffreestanding $(if $(findstring clang,$(CC)),,-fno-tree-loop-distribute-patterns)
+GATED	:= $(BASE) -mgeneral-regs-only -ffreestanding $(if $(findstring clang,$(CC)),,-fno-tree-loop-distribute-patterns -mstringop-strategy=unrolled_loop)
 IQ_CORE	:= -iquote core/arch/$(ARCH) -iquote core -iquote include
 IQ_PRE	:= $(IQ_CORE) -iquote preload
 IQ_API	:= $(IQ_PRE) -iquote preload/api -Iinclude

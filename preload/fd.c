@@ -74,6 +74,7 @@ void fd_new(int number, enum fd_kind kind, uint8_t flags)
 	if (!e)
 		return;
 	e->flags = flags;
+	e->drained = 0;
 	e->epoch = load_relaxed(&fork_epoch);
 	e->receive_ns = e->send_ns = 0;
 	store_release(&e->kind, (uint8_t)kind);
@@ -334,6 +335,7 @@ static bool move_waiters(struct fd *e, int number, int least)
 	}
 	lock_take(&to->lock);
 	to->flags = e->flags;
+	to->drained = 0;
 	to->receive_ns = e->receive_ns;
 	to->send_ns = e->send_ns;
 	to->lent = e->lent ? e->lent : FD_ORPHAN;
@@ -365,6 +367,7 @@ static void forget(struct fd *e, int number)
 	e->hub = NULL;
 	e->generation++;
 	e->flags = 0;
+	e->drained = 0;
 	e->moved = 0;
 	e->lent = 0;
 	store_relaxed(&e->kind, FD_UNKNOWN);

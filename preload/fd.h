@@ -56,7 +56,7 @@ struct fd {
 	uint8_t moved;		/* waits begun on another hub than the registration's */
 	uint32_t epoch;		/* fork epoch in which O_NONBLOCK was last known */
 	uint32_t edges;		/* how many epoll reported; written under lock, read by anyone */
-	uint32_t drained_at;	/* the count before the read that set FD_DRAINED */
+	uint32_t drained;	/* atomic hint: edges before the read that took all there was, and one more; 0: none did */
 	struct hub *hub;	/* whose epoll set it is in; NULL: none. Under lock */
 	struct fd_waiter *first;	/* under lock */
 	struct task *last;		/* who joined the list last: a hint of what an event will touch */
@@ -69,7 +69,6 @@ struct fd {
 
 #define FD_NONBLOCK  1	/* O_NONBLOCK, if the epoch is the present one */
 #define FD_STREAM    2
-#define FD_DRAINED   4	/* the last read took all there was: wait before the next trial */
 #define FD_HANGUP    8	/* an RDHUP, HUP, ERR or PRI was seen: no trial is ever skipped */
 #define FD_TCP	     16
 #define FD_OWN	     32	/* made here and not shared since */

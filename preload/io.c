@@ -97,11 +97,12 @@ static long vector(struct task *t, struct arch_frame *f, bool in, struct iovec *
 
 static long single(struct task *t, struct arch_frame *f, bool in)
 {
-	struct iovec iov = {(void *)ARG2(f), ARG3(f)};
 	struct fd *e = fd_get((int)ARG1(f));
 
 	if (e && fd_kind_of(e, (int)ARG1(f)) == FD_SOCKET)
 		return sock_simple(t, f, in);
+	struct iovec iov = {(void *)ARG2(f), ARG3(f)};
+
 	return vector(t, f, in, &iov, 1);
 }
 

@@ -24,6 +24,7 @@ static void ask_socket(struct fd *e, int number)
 	SYS(__NR_getsockopt, number, SOL_SOCKET, SO_PROTOCOL, &protocol, &n);
 	e->receive_ns = socket_time(number, SO_RCVTIMEO);
 	e->send_ns = socket_time(number, SO_SNDTIMEO);
+	e->drained = 0;
 	e->flags = (uint8_t)((type == SOCK_STREAM ? FD_STREAM : 0) | (protocol == 6 ? FD_TCP : 0));
 }
 

@@ -18,10 +18,10 @@
 /* A short read of a stream means that it is empty now: the next trial would fail. */
 static long note_short(struct transfer *x, long r, size_t asked)
 {
-	if (r > 0 && (size_t)r < asked && x->fd->flags & FD_STREAM) {
-		x->fd->drained_at = x->seen;
-		__atomic_fetch_or(&x->fd->flags, FD_DRAINED, __ATOMIC_RELAXED);
-	}
+	bool empty = r > 0 && (size_t)r < asked && x->fd->flags & FD_STREAM;
+
+	if (empty || load_relaxed(&x->fd->drained))
+		store_relaxed(&x->fd->drained, empty ? x->seen + 1 : 0);
 	return r;
 }
 
@@ -152,7 +152,7 @@ static long message(struct task *t, struct arch_frame *f, bool in)
 	x.arg = (void *)ARG2(f);
 	x.whole = x.fd->flags & FD_STREAM && (!in || (ARG3(f) & MSG_WAITALL && !(ARG3(f) & MSG_PEEK)));
 	x.once = once_message;
-	__atomic_fetch_and(&x.fd->flags, (uint8_t)~FD_DRAINED, __ATOMIC_RELAXED);
+	store_relaxed(&x.fd->drained, 0);
 	return corrected(&x, transfer_run(&x));
 }
 
@@ -185,7 +185,7 @@ long sock_vector(struct transfer *x)
 		return GATE_NATIVE;
 	x->whole = !x->in && x->fd->flags & FD_STREAM;
 	x->once = once_vector;
-	__atomic_fetch_and(&x->fd->flags, (uint8_t)~FD_DRAINED, __ATOMIC_RELAXED);
+	store_relaxed(&x->fd->drained, 0);
 	return corrected(x, transfer_run(x));
 }
 

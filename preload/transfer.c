@@ -18,11 +18,11 @@ bool transfer_start(struct transfer *x, struct task *t, struct arch_frame *f, bo
 static bool drained(struct transfer *x)
 {
 	struct fd *e = x->fd;
+	uint32_t at = load_relaxed(&e->drained);
 
-	if (!x->in || (e->flags & (FD_DRAINED | FD_HANGUP | FD_TCP | FD_OWN)) != (FD_DRAINED | FD_TCP | FD_OWN))
+	if (!at || !x->in || (e->flags & (FD_HANGUP | FD_TCP | FD_OWN)) != (FD_TCP | FD_OWN))
 		return false;
-	__atomic_fetch_and(&e->flags, (uint8_t)~FD_DRAINED, __ATOMIC_RELAXED);
-	x->seen = e->drained_at;
+	x->seen = at - 1;
 	return e->hub && !x->nonblocking && !(e->flags & FD_NONBLOCK);
 }
 

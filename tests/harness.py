@@ -553,17 +553,6 @@ def pairs(n, native, weft, precision=0.04):
     return ones, others, median(ratios)
 
 
-def table(header, rows, out=sys.stdout):
-    """Print rows under a header, columns as wide as needed, all but the first right-aligned."""
-    cells = [[str(c) if not isinstance(c, float) else "%.4g" % c for c in row] for row in rows]
-    cells.insert(0, [str(h) for h in header])
-    widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
-    for row in cells:
-        line = [row[0].ljust(widths[0])] + [c.rjust(w) for c, w in zip(row[1:], widths[1:])]
-        out.write("  ".join(line).rstrip() + "\n")
-    out.flush()
-
-
 # -- tests ------------------------------------------------------------------------------------------
 
 _tests = []
