@@ -21,7 +21,7 @@ PRELOAD		:= elfkind ldpreload text object bytes opcode insn body sites slot patc
 FREE		:= text object bytes opcode insn body sites slot patch
 API		:= task
 CLI		:= quantity words reader metric estimate schedule verdict histogram tally address connection echo http pool arrivals loop \
-		   loadreport load help run stats main
+		   loadreport option load help run stats main
 # Of preload, what the command needs as well: linked into both.
 BOTH		:= elfkind ldpreload
 

@@ -18,7 +18,7 @@ enum cli_status {
 	CLI_NOT_FOUND = 127,
 };
 
-enum cli_option_type { OPTION_INT, OPTION_FLAG, OPTION_TEXT, OPTION_LEVEL };
+enum cli_option_type { CONF_INT, CONF_FLAG, CONF_TEXT, CONF_LEVEL };
 
 /* One row of conf.def, as an option of `weft run'. */
 struct cli_option {
@@ -34,7 +34,7 @@ extern const struct cli_option cli_options[];
 extern const size_t cli_option_count;
 
 #define CLI_LEVELS 5
-extern const char *const cli_levels[CLI_LEVELS];	/* names of an OPTION_LEVEL's values */
+extern const char *const cli_levels[CLI_LEVELS];	/* names of a CONF_LEVEL's values */
 
 /* cli_fail -- print `weft: ...' on standard error. Returns `status'. */
 int cli_fail(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));

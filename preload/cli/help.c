@@ -14,7 +14,7 @@
 /* initial_of -- an option's default as a user would write it. */
 static const char *initial_of(const struct cli_option *o)
 {
-	if (o->type == OPTION_LEVEL)
+	if (o->type == CONF_LEVEL)
 		return cli_levels[atoi(o->initial) % CLI_LEVELS];
 	return strcmp(o->initial, "\"\"") ? o->initial : "none";
 }
@@ -24,7 +24,7 @@ static void print_options(void)
 	for (size_t i = 0; i < cli_option_count; i++) {
 		const struct cli_option *o = &cli_options[i];
 
-		if (o->type == OPTION_FLAG)
+		if (o->type == CONF_FLAG)
 			printf("  --%s\n", o->name);
 		else
 			printf("  --%s %s\n", o->name, o->argument);

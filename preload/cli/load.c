@@ -9,14 +9,10 @@
 #include "cli.h"
 #include "loadreport.h"
 #include "loop.h"
+#include "option.h"
 
 #define SECOND	   1000000000ll
-#define COUNT_MOST 1000000000ll
-#define RATE_MOST  1e7 /* a second */
-#define TIME_MOST  (100000 * SECOND)
 #define ECHO_MOST  (64 << 20) /* bytes */
-
-enum type { TYPE_COUNT, TYPE_RATE, TYPE_TIME, TYPE_TEXT, TYPE_FLAG };
 
 static struct loadplan plan = {
 #define LOAD(field, type, initial, argument, help) .field = initial,
@@ -24,115 +20,12 @@ static struct loadplan plan = {
 #undef LOAD
 };
 
-static const struct option {
-	const char *name;
-	enum type type;
-	void *field;
-	const char *argument;
-} options[] = {
-#define LOAD(field, type, initial, argument, help) {#field, TYPE_##type, &plan.field, argument},
+static const struct option options[] = {
+#define LOAD(field, type, initial, argument, help) {#field, OPTION_##type, &plan.field, argument},
 #include "loadplan.def"
 #undef LOAD
+	{NULL, 0, NULL, NULL},
 };
-
-static bool read_count(const char *text, int64_t *to)
-{
-	char *end;
-
-	errno = 0;
-	*to = strtoll(text, &end, 10);
-	return *text >= '0' && *text <= '9' && !*end && !errno && *to >= 1 && *to <= COUNT_MOST;
-}
-
-/* read_decimal -- digits with a point among them or none. Returns what stands behind, or NULL. */
-static const char *read_decimal(const char *text, double *to)
-{
-	size_t n = strspn(text, "0123456789.");
-	char *end;
-
-	*to = strtod(text, &end);
-	return n && end == text + n ? end : NULL;
-}
-
-static bool read_rate(const char *text, double *to)
-{
-	const char *end = read_decimal(text, to);
-
-	return end && !*end && *to > 0 && *to <= RATE_MOST;
-}
-
-static bool read_time(const char *text, int64_t *to)
-{
-	static const struct {
-		const char *name;
-		double ns;
-	} units[] = {{"", 1e9}, {"ms", 1e6}, {"s", 1e9}, {"m", 60e9}};
-	double value = 0;
-	const char *end = read_decimal(text, &value);
-
-	for (size_t i = 0; end && i < sizeof units / sizeof units[0]; i++) {
-		if (strcmp(end, units[i].name))
-			continue;
-		*to = value * units[i].ns <= TIME_MOST ? (int64_t)(value * units[i].ns) : -1;
-		return *to >= 0;
-	}
-	return false;
-}
-
-static int set_option(const struct option *o, const char *value)
-{
-	if (o->type == TYPE_FLAG)
-		*(bool *)o->field = true;
-	else if (o->type == TYPE_TEXT)
-		*(const char **)o->field = value;
-	else if (o->type == TYPE_COUNT && !read_count(value, o->field))
-		return cli_fail(CLI_USAGE, "--%s: `%s' is not a number from 1 to %lld", o->name,
-				value, COUNT_MOST);
-	else if (o->type == TYPE_RATE && !read_rate(value, o->field))
-		return cli_fail(CLI_USAGE, "--%s: `%s' is not a number above 0, of at most %.0f",
-				o->name, value, RATE_MOST);
-	else if (o->type == TYPE_TIME && !read_time(value, o->field))
-		return cli_fail(CLI_USAGE, "--%s: `%s' is not a time like 10, 2.5s, 500ms or 1m",
-				o->name, value);
-	return 0;
-}
-
-/* find_option -- the option in `--name' or `--name=value'; *value is what follows the `=', or
- * NULL. */
-static const struct option *find_option(const char *arg, const char **value)
-{
-	const char *equals = strchrnul(arg, '=');
-	size_t n = (size_t)(equals - arg);
-
-	*value = *equals ? equals + 1 : NULL;
-	for (size_t i = 0; i < sizeof options / sizeof options[0] && n > 2; i++)
-		if (!strncmp(arg, "--", 2) && strlen(options[i].name) == n - 2 &&
-		    !strncmp(arg + 2, options[i].name, n - 2))
-			return &options[i];
-	return NULL;
-}
-
-/* take_option -- read the option at argv[i], and its value. Returns how many arguments that were,
- * or 0 with an exit status. */
-static int take_option(char **argv, int i, int *status)
-{
-	const char *value;
-	const struct option *o = find_option(argv[i], &value);
-	int taken = 1;
-
-	if (!o)
-		*status = cli_fail(CLI_USAGE, "load: unknown option `%s'; try `weft load --help'",
-				   argv[i]);
-	else if (o->type == TYPE_FLAG && value)
-		*status = cli_fail(CLI_USAGE, "--%s takes no value", o->name);
-	else if (o->type != TYPE_FLAG && !value && !argv[i + 1])
-		*status = cli_fail(CLI_USAGE, "--%s needs a value: %s", o->name, o->argument);
-	else if (o->type != TYPE_FLAG && !value)
-		*status = set_option(o, argv[i + taken++]);
-	else
-		*status = set_option(o, value);
-	return *status ? 0 : taken;
-}
 
 /* parse -- read the options into the plan. *address stays NULL when there is nothing to run. */
 static int parse(int argc, char **argv, const char **address)
@@ -155,7 +48,7 @@ static int parse(int argc, char **argv, const char **address)
 		} else if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) {
 			return cli_help_of("load");
 		} else {
-			taken = take_option(argv, i, &status);
+			taken = option_take("load", options, argv + i, &status);
 			if (!taken)
 				return status;
 		}

@@ -29,7 +29,7 @@
 
 const struct cli_option cli_options[] = {
 #define OPT(field, type, initial, variable, argument, help)	\
-	{#field, OPTION_##type, #initial, variable, argument, help},
+	{#field, CONF_##type, #initial, variable, argument, help},
 #include "conf.def"
 #undef OPT
 };
@@ -77,13 +77,13 @@ static const char *absolute(const char *file)
 /* set_option -- put one option into the environment. Returns 0 or an exit status. */
 static int set_option(const struct cli_option *o, const char *value)
 {
-	if (o->type == OPTION_INT && !is_number(value))
+	if (o->type == CONF_INT && !is_number(value))
 		return cli_fail(CLI_USAGE, "--%s: `%s' is not a number from 0 to %d", o->name,
 				value, INT_MAX);
-	if (o->type == OPTION_LEVEL && !is_level(value))
+	if (o->type == CONF_LEVEL && !is_level(value))
 		return cli_fail(CLI_USAGE, "--%s: `%s' is none of none, error, warn, info, debug",
 				o->name, value);
-	if (o->type == OPTION_TEXT && !strcmp(o->argument, "FILE"))
+	if (o->type == CONF_TEXT && !strcmp(o->argument, "FILE"))
 		value = absolute(value);
 	if (setenv(o->variable, value, 1))
 		return cli_fail(CLI_USAGE, "%s", strerror(errno));
@@ -126,9 +126,9 @@ static int parse(int argc, char **argv, int *first)
 		if (!o)
 			return cli_fail(CLI_USAGE,
 					"run: unknown option `%s'; try `weft run --help'", argv[i]);
-		if (o->type == OPTION_FLAG && value)
+		if (o->type == CONF_FLAG && value)
 			return cli_fail(CLI_USAGE, "--%s takes no value", o->name);
-		if (o->type == OPTION_FLAG)
+		if (o->type == CONF_FLAG)
 			value = "1";
 		else if (!value && ++i == argc)
 			return cli_fail(CLI_USAGE, "--%s needs a value: %s", o->name, o->argument);
