@@ -20,8 +20,9 @@ PRELOAD		:= elfkind ldpreload text object bytes opcode insn body sites slot patc
 # They run in the program's time, not inside its system calls, and may use vector registers.
 FREE		:= text object bytes opcode insn body sites slot patch
 API		:= task
-CLI		:= quantity words reader metric estimate schedule verdict histogram tally address connection echo http pool arrivals loop \
-		   loadreport option load help run stats main
+CLI		:= option quantity words reader metric estimate schedule verdict histogram unit tally address connection echo http pool \
+		   arrivals loop loadreport load run fill child cost ready tasks compareplan loadrun trial record summary comparereport \
+		   plot compare help stats main
 # Of preload, what the command needs as well: linked into both.
 BOTH		:= elfkind ldpreload
 

@@ -34,6 +34,15 @@ static void print_options(void)
 	}
 }
 
+/* print_option -- of a table in which `_' stands for `-'. */
+static void print_option(const char *name, const char *argument, const char *help)
+{
+	fputs("  --", stdout);
+	for (; *name; name++)
+		putchar(*name == '_' ? '-' : *name);
+	printf("%s%s\n        %s\n", *argument ? " " : "", argument, help);
+}
+
 static void help_run(void)
 {
 	puts("PROGRAM is looked up in PATH and executed in the place of weft, with the library\n"
@@ -56,13 +65,26 @@ static void help_stats(void)
 	     "wrong options.");
 }
 
+static void help_compare(void)
+{
+	puts("Runs PROGRAM natively and under Weft, in pairs of fresh processes in an order drawn by lot, until\n"
+	     "the difference is known to the precision. With --ready it is a server, and is put under load.\n"
+	     "{port}, {dir}, {cpu}, {seconds} and {connections} are filled in in all command lines.\n\n"
+	     "Options, `--name VALUE' or `--name=VALUE'; times may end with ms, s or m:");
+#define PLAN(field, type, initial, argument, help) print_option(#field, argument, help);
+#include "compareplan.def"
+#undef PLAN
+	puts("  --help\n        show this text\n\n"
+	     "The exit status is 0, that of --fail-if-worse, 125 when a run cannot be made, or 126 and 127\n"
+	     "as env(1) has them. weft-compare(1) tells more.");
+}
+
 static void help_load(void)
 {
 	puts("ADDRESS is HOST:PORT, tcp:HOST:PORT or unix:PATH. Each answer is checked. Without --rate\n"
 	     "a connection starts its next request when the last one is answered (closed loop).\n\n"
 	     "Options, `--name VALUE' or `--name=VALUE'; times may end with ms, s or m:");
-#define LOAD(field, type, initial, argument, help)	\
-	printf("  --%s%s%s\n        %s\n", #field, *argument ? " " : "", argument, help);
+#define LOAD(field, type, initial, argument, help) print_option(#field, argument, help);
 #include "loadplan.def"
 #undef LOAD
 	puts("  --help\n        show this text\n\n"

@@ -9,6 +9,7 @@
 #include "cli.h"
 #include "loadreport.h"
 #include "tally.h"
+#include "unit.h"
 
 #define FORMAT	1     /* of the JSON object */
 #define WIDTH	100   /* columns of the text */
@@ -25,41 +26,6 @@ static const struct {
 #define PERCENTILES (sizeof percentiles / sizeof percentiles[0])
 
 /* -- text ------------------------------------------------------------------------------------ */
-
-/* grouped -- a number with a space before each three digits. Holds until the fourth call. */
-static const char *grouped(uint64_t n)
-{
-	static char texts[4][32];
-	static size_t turn;
-	char *at = texts[turn++ % 4] + 31;
-
-	for (int digits = 0; !digits || n; digits++, n /= 10) {
-		if (digits && digits % 3 == 0)
-			*--at = ' ';
-		*--at = (char)('0' + n % 10);
-	}
-	return at;
-}
-
-/* as_time -- four digits and a unit. Holds until the fourth call. */
-static const char *as_time(double ns)
-{
-	static const char *const units[] = {"ns", "us", "ms", "s"};
-	static char texts[4][16];
-	static size_t turn;
-	char *text = texts[turn++ % 4];
-	size_t unit = 0;
-
-	for (; unit < 3 && ns >= 1000; unit++)
-		ns /= 1000;
-	snprintf(text, sizeof texts[0], "%.*f %s",
-		 ns < 10     ? 3
-		 : ns < 100  ? 2
-		 : ns < 1000 ? 1
-			     : 0,
-		 ns, units[unit]);
-	return text;
-}
 
 /* print_wrapped -- a text of words, broken into lines of at most WIDTH columns. */
 static void print_wrapped(const char *text)
@@ -101,14 +67,14 @@ static double share(int64_t ns)
 static void text_plan(const struct loadplan *plan, const struct address *to)
 {
 	if (plan->idle)
-		printf("%s idle connections, ", grouped((uint64_t)plan->idle));
+		printf("%s idle connections, ", unit_grouped((uint64_t)plan->idle));
 	else if (plan->rate > 0)
 		printf("open loop at %.6g a second, %s connections, ", plan->rate,
-		       grouped((uint64_t)plan->connections));
+		       unit_grouped((uint64_t)plan->connections));
 	else
-		printf("closed loop, %s connections, ", grouped((uint64_t)plan->connections));
+		printf("closed loop, %s connections, ", unit_grouped((uint64_t)plan->connections));
 	if (plan->echo)
-		printf("echoes of %s bytes", grouped((uint64_t)plan->echo));
+		printf("echoes of %s bytes", unit_grouped((uint64_t)plan->echo));
 	else
 		printf("GET %s", plan->http);
 	printf("\nto %s\n\n", to->text);
@@ -118,14 +84,14 @@ static void text_failures(void)
 {
 	uint64_t all = tally_failures();
 
-	printf("failed    %*s", COUNTED, grouped(all));
+	printf("failed    %*s", COUNTED, unit_grouped(all));
 	if (all != tally.failed)
-		printf("   %s of them in the window", grouped(tally.failed));
+		printf("   %s of them in the window", unit_grouped(tally.failed));
 	putchar('\n');
 	for (size_t i = 1; i < FAILURES; i++) {
 		if (!tally.failures[i])
 			continue;
-		printf("  %-8s%*s   %s\n", failure_names[i], COUNTED, grouped(tally.failures[i]),
+		printf("  %-8s%*s   %s\n", failure_names[i], COUNTED, unit_grouped(tally.failures[i]),
 		       failure_meanings[i]);
 		printf("    the first: %s\n", tally.first[i]);
 	}
@@ -137,33 +103,33 @@ static void text_latency(void)
 
 	if (!h->count)
 		return;
-	printf("latency   %*s   mean   " TIME "\n", COUNTED, "", as_time(histogram_mean(h)));
+	printf("latency   %*s   mean   " TIME "\n", COUNTED, "", unit_time(histogram_mean(h)));
 	for (size_t i = 0; i < PERCENTILES; i++)
 		printf("%*s   %-6s " TIME "\n", COUNTED + 10, "", percentiles[i].label,
-		       as_time((double)histogram_percentile(h, percentiles[i].percent)));
-	printf("%*s   max    " TIME "\n", COUNTED + 10, "", as_time((double)h->max));
+		       unit_time((double)histogram_percentile(h, percentiles[i].percent)));
+	printf("%*s   max    " TIME "\n", COUNTED + 10, "", unit_time((double)h->max));
 }
 
 static void text_rate(const struct loadplan *plan)
 {
-	printf("requests  %*s   %s answered in %s\n", COUNTED, grouped(tally.started),
-	       grouped(tally.answered), as_time((double)tally.window_ns));
+	printf("requests  %*s   %s answered in %s\n", COUNTED, unit_grouped(tally.started),
+	       unit_grouped(tally.answered), unit_time((double)tally.window_ns));
 	printf("rate      %*s   answers a second\n", COUNTED,
-	       grouped((uint64_t)(per_second(tally.answers) + .5)));
+	       unit_grouped((uint64_t)(per_second(tally.answers) + .5)));
 	if (plan->rate > 0)
 		printf("backlog   %*s   at most; so many requests had no free connection\n",
-		       COUNTED, grouped(tally.unsent_max));
+		       COUNTED, unit_grouped(tally.unsent_max));
 }
 
 static void text_generator(const struct loadplan *plan)
 {
 	printf("generator %*s   of CPU a request; computing %.1f %% of the time", COUNTED,
-	       as_time(cpu_per_request()), 100 * share(tally.cpu_ns));
+	       unit_time(cpu_per_request()), 100 * share(tally.cpu_ns));
 	if (tally.queued_ns >= 0)
 		printf(", waiting for a CPU %.1f %%", 100 * share(tally.queued_ns));
 	if (plan->rate > 0 && tally.late.count)
 		printf("\n%*s   late by %s in the mean, by %s at most", COUNTED + 10, "",
-		       as_time(histogram_mean(&tally.late)), as_time((double)tally.late.max));
+		       unit_time(histogram_mean(&tally.late)), unit_time((double)tally.late.max));
 	putchar('\n');
 }
 
@@ -173,8 +139,8 @@ void loadreport_text(const struct loadplan *plan, const struct address *to)
 
 	text_plan(plan, to);
 	if (plan->idle)
-		printf("held      %*s   for %s\n", COUNTED, grouped(tally.held),
-		       as_time((double)tally.held_ns));
+		printf("held      %*s   for %s\n", COUNTED, unit_grouped(tally.held),
+		       unit_time((double)tally.held_ns));
 	else if (tally.begun)
 		text_rate(plan);
 	text_failures();

@@ -19,6 +19,7 @@
 #include "cli.h"
 #include "elfkind.h"
 #include "ldpreload.h"
+#include "run.h"
 
 #ifndef LIBDIR
 #define LIBDIR "/usr/local/lib"
@@ -43,7 +44,10 @@ struct start {
 	char **helped;		/* environment with the library */
 	char **native;		/* and without anything of ours */
 	bool require;
+	struct run_program *found;	/* only look for it, or NULL */
 };
+
+#define FOUND (-1)
 
 static bool is_number(const char *s)
 {
@@ -342,6 +346,10 @@ static int execute(const struct start *start, const char *path)
 	env = judge(start, path, start->argv[0], &kind);
 	if (!env)
 		return CLI_USAGE;
+	if (start->found) {
+		*start->found = (struct run_program){strdup(path), start->argv, env, env == start->helped};
+		return FOUND;
+	}
 	execve(path, start->argv, env);
 	return errno == ENOEXEC && kind == ELFKIND_UNKNOWN ? execute_shell(start, path) : 0;
 }
@@ -373,10 +381,10 @@ static int search(const struct start *start)
 	return 0;
 }
 
-int run_command(int argc, char **argv)
+static int run(int argc, char **argv, struct run_program *found)
 {
 	char library[PATH_MAX + 32];
-	struct start start = {0};
+	struct start start = {.found = found};
 	const char *require;
 	int first, status = parse(argc, argv, &first);
 
@@ -398,4 +406,16 @@ int run_command(int argc, char **argv)
 		return status;
 	status = errno == ENOENT ? CLI_NOT_FOUND : CLI_NOT_EXECUTABLE;
 	return cli_fail(status, "%s: %s", start.argv[0], strerror(errno));
+}
+
+int run_command(int argc, char **argv)
+{
+	return run(argc, argv, NULL);
+}
+
+int run_find(int argc, char **argv, struct run_program *to)
+{
+	int status = run(argc, argv, to);
+
+	return status == FOUND ? 0 : status ? status : CLI_USAGE;
 }

@@ -1,12 +1,13 @@
 /* echo_threads.c -- a TCP echo server with a thread for each connection, in plain POSIX
  *
- *   echo_threads [ADDRESS]        takes a free port and prints "port N"
+ *   echo_threads [ADDRESS [PORT]] without PORT takes a free one; prints "port N"
  */
 #include <arpa/inet.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 static void *serve(void *arg)
@@ -32,6 +33,7 @@ int main(int argc, char **argv)
 
 	signal(SIGPIPE, SIG_IGN);
 	at.sin_addr.s_addr = inet_addr(argc > 1 ? argv[1] : "127.0.0.1");
+	at.sin_port = htons(argc > 2 ? (uint16_t)atoi(argv[2]) : 0);
 	if (bind(listener, (struct sockaddr *)&at, size) || listen(listener, 4096))
 		return perror("listen"), 1;
 	getsockname(listener, (struct sockaddr *)&at, &size);

@@ -1,0 +1,281 @@
+/* compareplan.c -- see compareplan.h */
+#include <errno.h>
+#include <regex.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cli.h"
+#include "compareplan.h"
+
+#define SECOND	 1000000000ll
+#define CONNECTIONS_MOST 100000
+
+const struct figure_kind figure_kinds[FIGURES] = {
+#define HIGHER true
+#define LOWER  false
+#define FIGURE(name, json, text, unit, better) {json, text, UNIT_##unit, better},
+#include "figure.def"
+#undef FIGURE
+};
+
+static int number_levels(struct compareplan *p)
+{
+	const char *text = p->levels, *prefix = "connections=";
+
+	if (!text) {
+		p->level[p->level_count++] = p->connections;
+		return 0;
+	}
+	if (strncmp(text, prefix, strlen(prefix)))
+		return cli_fail(CLI_USAGE, "--levels: `connections=1,10,100' is the form, not `%s'", text);
+	for (text += strlen(prefix); *text;) {
+		char *end;
+		long long n = strtoll(text, &end, 10);
+
+		if (end == text || (*end && *end != ',') || n < 1 || n > CONNECTIONS_MOST)
+			return cli_fail(CLI_USAGE, "--levels: `%s' does not begin with a number from 1 to %d", text,
+					CONNECTIONS_MOST);
+		if (p->level_count == LEVELS_MOST)
+			return cli_fail(CLI_USAGE, "--levels: at most %d of them", LEVELS_MOST);
+		p->level[p->level_count++] = n;
+		text = *end ? end + 1 : end;
+	}
+	return p->level_count ? 0 : cli_fail(CLI_USAGE, "--levels: there are none");
+}
+
+static struct variant *find_variant(struct compareplan *p, const char *name)
+{
+	for (unsigned i = 0; i < p->variant_count; i++)
+		if (!strcmp(p->variants[i].name, name))
+			return &p->variants[i];
+	return NULL;
+}
+
+static struct variant *add_variant(struct compareplan *p, const char *name, size_t n)
+{
+	struct variant *v;
+	char text[NAME_MOST];
+
+	snprintf(text, sizeof text, "%.*s", (int)n, name);
+	v = find_variant(p, text);
+	if (!v && p->variant_count < VARIANTS_MOST)
+		v = &p->variants[p->variant_count++];
+	if (v)
+		*v = (struct variant){.argv = p->argv};
+	if (v)
+		snprintf(v->name, sizeof v->name, "%s", text);
+	return v;
+}
+
+static int read_variant(struct compareplan *p, const char *text)
+{
+	size_t n = strcspn(text, "=");
+	struct variant *v;
+
+	if (!n || !text[n] || n >= NAME_MOST)
+		return cli_fail(CLI_USAGE, "--variant: `NAME=...' is the form, with a NAME of at most %d bytes, not `%s'",
+				NAME_MOST - 1, text);
+	v = add_variant(p, text, n);
+	if (!v)
+		return cli_fail(CLI_USAGE, "--variant: at most %d variants", VARIANTS_MOST);
+	v->weft = strncmp(text, "native", n) || n != 6;
+	v->spec = text + n + 1;
+	return 0;
+}
+
+/* Two stand there from the start: native, which the others are compared with, and weft. With --program-b the second one is that
+ * program. */
+static int name_variants(struct compareplan *p)
+{
+	add_variant(p, "native", 6);
+	if (!p->program_b)
+		add_variant(p, "weft", 4)->weft = true;
+	for (size_t i = 0; i < p->variant.count; i++) {
+		int status = read_variant(p, p->variant.text[i]);
+
+		if (status)
+			return status;
+	}
+	if (p->program_b && p->variant_count == 1)
+		add_variant(p, "b", 1);
+	if (p->program_b) {
+		size_t n = 0;
+		char **argv;
+
+		while (p->argv[n])
+			n++;
+		argv = calloc(n + 1, sizeof *argv);
+		if (!argv)
+			return cli_fail(CLI_USAGE, "%s", strerror(errno));
+		memcpy(argv, p->argv, n * sizeof *argv);
+		argv[0] = (char *)p->program_b;
+		p->variants[1].argv = argv;
+	}
+	return 0;
+}
+
+static int read_metrics(struct compareplan *p)
+{
+	char error[200];
+
+	if (p->metric.count > OUTCOME_METRICS)
+		return cli_fail(CLI_USAGE, "--metric: at most %d of them", OUTCOME_METRICS);
+	for (size_t i = 0; i < p->metric.count; i++) {
+		if (!metric_init(&p->metrics[i], p->metric.text[i], error, sizeof error))
+			return cli_fail(CLI_USAGE, "--metric: %s", error);
+		p->metric_count++;
+	}
+	return 0;
+}
+
+static int read_signal(struct compareplan *p)
+{
+	const char *name = strncmp(p->stop, "SIG", 3) ? p->stop : p->stop + 3;
+
+	for (int sig = 1; sig < 32; sig++) {
+		const char *known = sigabbrev_np(sig);
+
+		if (known && !strcmp(known, name)) {
+			p->stop_signal = sig;
+			return 0;
+		}
+	}
+	return cli_fail(CLI_USAGE, "--stop: `%s' is no signal", p->stop);
+}
+
+static int read_server(struct compareplan *p)
+{
+	int loads = (p->load != NULL) + (p->http != NULL) + (p->echo != 0);
+
+	p->server = p->ready != NULL;
+	if (!p->server && loads)
+		return cli_fail(CLI_USAGE, "compare: a load needs a server, and that needs --ready");
+	if (!p->server && (p->levels || p->rate > 0))
+		return cli_fail(CLI_USAGE, "compare: --levels and --rate are for servers, with --ready");
+	if (!p->server)
+		return 0;
+	if (loads != 1)
+		return cli_fail(CLI_USAGE, "compare: a server needs one load: --http, --echo or --load");
+	if (p->rate > 0 && p->load)
+		return cli_fail(CLI_USAGE, "--rate is for --http and --echo");
+	if (strncmp(p->ready, "tcp:", 4) && strncmp(p->ready, "unix:", 5) && strncmp(p->ready, "line:", 5) &&
+	    strncmp(p->ready, "cmd:", 4))
+		return cli_fail(CLI_USAGE, "--ready: one of tcp:PORT, unix:PATH, line:REGEX and cmd:'...', not `%s'", p->ready);
+	if (p->load) {
+		p->reader = reader_find(p->load);
+		if (!p->reader && !p->metric_count)
+			return cli_fail(CLI_USAGE, "--load: no known tool in `%s'; say by --metric what to read", p->load);
+	}
+	return 0;
+}
+
+/* A file that cannot be written is found before the runs, not after an hour of them. */
+static int try_output(const char *option, const char *path)
+{
+	FILE *f = path ? fopen(path, "ae") : NULL;
+
+	if (path && !f)
+		return cli_fail(CLI_USAGE, "%s: %s: %s", option, path, strerror(errno));
+	if (f)
+		fclose(f);
+	return 0;
+}
+
+static int try_plot(const char *path)
+{
+	const char *end = path ? strrchr(path, '.') : NULL;
+	int status = 0;
+
+	if (path && (!end || (strcmp(end, ".svg") && strcmp(end, ".png"))))
+		return cli_fail(CLI_USAGE, "--plot: a name that ends in .svg or .png, not `%s'", path);
+	if (path && access(path, F_OK) && !(status = try_output("--plot", path)))
+		unlink(path);
+	return status ? status : try_output("--plot", path);
+}
+
+static int complete(struct compareplan *p)
+{
+	int status = read_metrics(p);
+
+	if (!status)
+		status = name_variants(p);
+	if (!status)
+		status = read_signal(p);
+	if (!status)
+		status = read_server(p);
+	if (!status)
+		status = number_levels(p);
+	if (!status)
+		status = try_output("--output", p->output);
+	if (!status)
+		status = try_plot(p->plot);
+	if (status)
+		return status;
+	if (p->variant_count < 2)
+		return cli_fail(CLI_USAGE, "compare: two variants are needed");
+	if (p->quick) {
+		p->pairs = VERDICT_FEWEST;
+		p->seconds = SECOND;
+	}
+	if (p->pairs < VERDICT_FEWEST)
+		return cli_fail(CLI_USAGE, "--pairs: fewer than %d give no verdict", VERDICT_FEWEST);
+	p->rule = (struct verdict_rule){p->precision, p->margin, verdict_usual.confidence};
+	p->primary = p->server ? FIGURE_PER_CPU : FIGURE_WALL;
+	return 0;
+}
+
+static const struct compareplan initial = {
+#define PLAN(field, type, initial, argument, help) .field = initial,
+#include "compareplan.def"
+#undef PLAN
+};
+
+int compareplan_read(struct compareplan *p, int argc, char **argv, bool *done)
+{
+	const struct option options[] = {
+#define PLAN(field, type, initial, argument, help) {#field, OPTION_##type, &p->field, argument},
+#include "compareplan.def"
+#undef PLAN
+		{NULL, 0, NULL, NULL},
+	};
+	int status = 0, i = 1;
+
+	*p = initial;
+	*done = false;
+	for (int taken; i < argc && argv[i][0] == '-' && strcmp(argv[i], "--"); i += taken) {
+		*done = !strcmp(argv[i], "--help") || !strcmp(argv[i], "-h");
+		if (*done)
+			return cli_help_of("compare");
+		taken = option_take("compare", options, argv + i, &status);
+		if (!taken)
+			return status;
+	}
+	i += i < argc && !strcmp(argv[i], "--");
+	p->argv = argv + i;
+	if (p->read) {
+		p->read_b = argv[i];
+		return i + 1 < argc ? cli_fail(CLI_USAGE, "--read: two files at most") : 0;
+	}
+	if (i == argc)
+		return cli_fail(CLI_USAGE, "compare: a PROGRAM is needed; try `weft compare --help'");
+	if (!p->seed) {
+		struct timespec t;
+
+		clock_gettime(CLOCK_REALTIME, &t);
+		p->seed = (t.tv_sec ^ t.tv_nsec ^ (int64_t)getpid() << 20) & 0x3fffffff;
+	}
+	return complete(p);
+}
+
+bool compareplan_higher(const struct compareplan *p)
+{
+	return p->metric_count ? p->metrics[0].better != METRIC_LOWER : figure_kinds[p->primary].higher;
+}
+
+const char *compareplan_primary(const struct compareplan *p)
+{
+	return p->metric_count ? p->metrics[0].name : figure_kinds[p->primary].text;
+}

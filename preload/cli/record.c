@@ -1,0 +1,344 @@
+/* record.c -- see record.h */
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "weft/base.h"
+#include "cli.h"
+#include "record.h"
+
+static const char *const kind_names[RUN_KINDS] = {"timed", "warmup", "memory"};
+
+/* -- writing ------------------------------------------------------------------------------------------ */
+
+static void describe_machine(char *to, size_t n)
+{
+	char line[256], model[100] = "unknown CPU";
+	struct utsname u;
+	FILE *f = fopen("/proc/cpuinfo", "re");
+
+	while (f && fgets(line, sizeof line, f))
+		if (!strncmp(line, "model name", 10) && strchr(line, ':')) {
+			snprintf(model, sizeof model, "%.*s", (int)strcspn(strchr(line, ':') + 2, "\n"), strchr(line, ':') + 2);
+			break;
+		}
+	if (f)
+		fclose(f);
+	uname(&u);
+	snprintf(to, n, "%s, %ld CPUs, Linux %s", model, sysconf(_SC_NPROCESSORS_ONLN), u.release);
+}
+
+static json_t *number(double value)
+{
+	return isfinite(value) ? json_real(value) : json_null();
+}
+
+static json_t *header(const struct record *r)
+{
+	json_t *variants = json_array(), *levels = json_array(), *metrics = json_array();
+
+	for (unsigned i = 0; i < r->variant_count; i++)
+		json_array_append_new(variants, json_pack("{s:s, s:b}", "name", r->variants[i], "weft", r->weft[i]));
+	for (unsigned i = 0; i < r->level_count; i++)
+		json_array_append_new(levels, json_integer(r->level[i]));
+	for (unsigned i = 0; i < r->metric_count; i++)
+		json_array_append_new(metrics, json_string(r->metrics[i]));
+	return json_pack("{s:i, s:s, s:s, s:s, s:o, s:o, s:o, s:{s:s, s:b, s:s, s:i}, s:b, s:b, s:b, s:b, s:I, s:f, s:f, s:f, s:f}",
+			 "weft_compare", RECORD_FORMAT, "weft", WEFT_VERSION, "program", r->program, "machine", r->machine,
+			 "variants", variants, "connections", levels, "metrics", metrics, "primary", "name", r->primary, "higher",
+			 r->higher, "figure", figure_kinds[r->primary_figure].json, "metric", r->primary_metric, "server", r->server,
+			 "quick", r->quick, "same_output", r->same_output, "fixed_rate", r->fixed_rate, "seed", (json_int_t)r->seed,
+			 "seconds", r->seconds, "precision", r->rule.precision, "margin", r->rule.margin, "confidence",
+			 r->rule.confidence);
+}
+
+static json_t *tasks_of(const struct outcome_tasks *t)
+{
+	if (!t->seen)
+		return json_null();
+	return json_pack("{s:b, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "active", t->active, "why", t->why, "hubs",
+			 (json_int_t)t->hubs, "most", (json_int_t)t->most, "created", (json_int_t)t->created, "switches",
+			 (json_int_t)t->switches, "offloads", (json_int_t)t->offloads, "handoffs", (json_int_t)t->handoffs,
+			 "preemptions", (json_int_t)t->preemptions, "calls", (json_int_t)t->calls, "calls_native",
+			 (json_int_t)t->calls_native);
+}
+
+static json_t *line_of(const struct record *r, const struct record_run *run)
+{
+	const struct outcome *o = &run->outcome;
+	json_t *figures = json_object(), *metrics = json_object();
+	char output[24];
+
+	for (unsigned i = 0; i < FIGURES; i++)
+		if (isfinite(o->figure[i]))
+			json_object_set_new(figures, figure_kinds[i].json, json_real(o->figure[i]));
+	for (unsigned i = 0; i < r->metric_count; i++)
+		json_object_set_new(metrics, r->metrics[i], number(o->metric[i]));
+	snprintf(output, sizeof output, "%016llx", (unsigned long long)o->output);
+	return json_pack("{s:s, s:s, s:I, s:i, s:b, s:f, s:i, s:s, s:o, s:o, s:b, s:o, s:o, s:o, s:s}", "kind", kind_names[run->kind],
+			 "variant", r->variants[run->variant], "connections", (json_int_t)r->level[run->level], "pair",
+			 (int)run->pair, "second", run->second, "begun_s", o->begun, "status", o->status, "output", output,
+			 "requests", number(o->requests), "failed", number(o->failed), "coarse", o->coarse, "figures", figures,
+			 "metrics", metrics, "tasks", tasks_of(&o->tasks), "error", o->error);
+}
+
+/* put -- write a line whole, in one call: who reads along sees no half. */
+static int put(const struct record *r, json_t *object)
+{
+	char *text = object ? json_dumps(object, JSON_REAL_PRECISION(12)) : NULL, *line;
+	int n = text ? asprintf(&line, "%s\n", text) : -1;
+	bool good = n > 0 && write(r->fd, line, (size_t)n) == n;
+
+	json_decref(object);
+	free(text);
+	if (n > 0)
+		free(line);
+	return good ? 0 : cli_fail(CLI_FAILED, "--output: cannot write: %s", strerror(errno));
+}
+
+static void join_words(char *to, size_t n, char *const *words)
+{
+	size_t at = 0;
+
+	for (*to = 0; *words && at < n; words++)
+		at += (size_t)snprintf(to + at, n - at, "%s%s", at ? " " : "", *words);
+}
+
+int record_begin(struct record *r, const struct compareplan *plan)
+{
+	*r = (struct record){
+		.primary_metric = plan->metric_count ? 0 : -1, .primary_figure = plan->primary, .higher = compareplan_higher(plan),
+		.server = plan->server, .quick = plan->quick, .variant_count = plan->variant_count, .level_count = plan->level_count,
+		.metric_count = plan->metric_count, .same_output = plan->same_output, .fixed_rate = plan->rate > 0,
+		.seed = plan->seed, .seconds = (double)plan->seconds / 1e9, .rule = plan->rule, .fd = -1,
+	};
+	join_words(r->program, sizeof r->program, plan->argv);
+	describe_machine(r->machine, sizeof r->machine);
+	snprintf(r->primary, sizeof r->primary, "%s", compareplan_primary(plan));
+	memcpy(r->level, plan->level, sizeof r->level);
+	for (unsigned i = 0; i < plan->variant_count; i++) {
+		memcpy(r->variants[i], plan->variants[i].name, NAME_MOST);
+		r->weft[i] = plan->variants[i].weft;
+	}
+	for (unsigned i = 0; i < plan->metric_count; i++)
+		memcpy(r->metrics[i], plan->metrics[i].name, METRIC_NAME);
+	if (!plan->output)
+		return 0;
+	r->fd = open(plan->output, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+	if (r->fd < 0)
+		return cli_fail(CLI_USAGE, "--output: %s: %s", plan->output, strerror(errno));
+	return put(r, header(r));
+}
+
+static int keep(struct record *r, const struct record_run *run)
+{
+	if (!(r->count & (r->count + 1)) || !r->runs) {
+		struct record_run *more = realloc(r->runs, (r->count * 2 + 2) * sizeof *more);
+
+		if (!more)
+			return cli_fail(CLI_USAGE, "%s", strerror(errno));
+		r->runs = more;
+	}
+	r->runs[r->count++] = *run;
+	return 0;
+}
+
+int record_add(struct record *r, const struct record_run *run)
+{
+	int status = keep(r, run);
+
+	return status || r->fd < 0 ? status : put(r, line_of(r, run));
+}
+
+/* -- reading ------------------------------------------------------------------------------------------ */
+
+static double real_of(const json_t *object, const char *name)
+{
+	const json_t *value = json_object_get(object, name);
+
+	return json_is_number(value) ? json_number_value(value) : NAN;
+}
+
+static void text_of(const json_t *object, const char *name, char *to, size_t n)
+{
+	const char *text = json_string_value(json_object_get(object, name));
+
+	snprintf(to, n, "%s", text ? text : "");
+}
+
+static bool true_of(const json_t *object, const char *name)
+{
+	return json_is_true(json_object_get(object, name));
+}
+
+static int64_t whole_of(const json_t *object, const char *name)
+{
+	return json_integer_value(json_object_get(object, name));
+}
+
+static enum figure figure_of(const char *json)
+{
+	for (unsigned i = 0; i < FIGURES; i++)
+		if (!strcmp(figure_kinds[i].json, json))
+			return (enum figure)i;
+	return FIGURE_WALL;
+}
+
+static bool take_header(struct record *r, const json_t *line)
+{
+	const json_t *variants = json_object_get(line, "variants"), *levels = json_object_get(line, "connections");
+	const json_t *metrics = json_object_get(line, "metrics"), *primary = json_object_get(line, "primary");
+	char figure[32];
+
+	*r = (struct record){.fd = -1};
+	text_of(line, "program", r->program, sizeof r->program);
+	text_of(line, "machine", r->machine, sizeof r->machine);
+	text_of(primary, "name", r->primary, sizeof r->primary);
+	text_of(primary, "figure", figure, sizeof figure);
+	r->primary_figure = figure_of(figure);
+	r->primary_metric = (int)whole_of(primary, "metric");
+	r->higher = true_of(primary, "higher");
+	r->server = true_of(line, "server");
+	r->quick = true_of(line, "quick");
+	r->same_output = true_of(line, "same_output");
+	r->fixed_rate = true_of(line, "fixed_rate");
+	r->seed = whole_of(line, "seed");
+	r->seconds = real_of(line, "seconds");
+	r->rule = (struct verdict_rule){real_of(line, "precision"), real_of(line, "margin"), real_of(line, "confidence")};
+	r->variant_count = (unsigned)json_array_size(variants);
+	r->level_count = (unsigned)json_array_size(levels);
+	r->metric_count = (unsigned)json_array_size(metrics);
+	if (r->variant_count < 2 || r->variant_count > VARIANTS_MOST || !r->level_count || r->level_count > LEVELS_MOST ||
+	    r->metric_count > OUTCOME_METRICS || r->primary_metric >= (int)r->metric_count)
+		return false;
+	for (unsigned i = 0; i < r->variant_count; i++) {
+		text_of(json_array_get(variants, i), "name", r->variants[i], NAME_MOST);
+		r->weft[i] = true_of(json_array_get(variants, i), "weft");
+	}
+	for (unsigned i = 0; i < r->level_count; i++)
+		r->level[i] = json_integer_value(json_array_get(levels, i));
+	for (unsigned i = 0; i < r->metric_count; i++)
+		snprintf(r->metrics[i], METRIC_NAME, "%s", json_string_value(json_array_get(metrics, i)));
+	return true;
+}
+
+static void take_tasks(const json_t *line, struct outcome_tasks *t)
+{
+	if (!json_is_object(line))
+		return;
+	t->seen = true;
+	t->active = true_of(line, "active");
+	text_of(line, "why", t->why, sizeof t->why);
+	t->hubs = (uint64_t)whole_of(line, "hubs");
+	t->most = (uint64_t)whole_of(line, "most");
+	t->created = (uint64_t)whole_of(line, "created");
+	t->switches = (uint64_t)whole_of(line, "switches");
+	t->offloads = (uint64_t)whole_of(line, "offloads");
+	t->handoffs = (uint64_t)whole_of(line, "handoffs");
+	t->preemptions = (uint64_t)whole_of(line, "preemptions");
+	t->calls = (uint64_t)whole_of(line, "calls");
+	t->calls_native = (uint64_t)whole_of(line, "calls_native");
+}
+
+static bool find_place(const struct record *r, const json_t *line, struct record_run *run)
+{
+	char kind[16], variant[NAME_MOST];
+
+	text_of(line, "kind", kind, sizeof kind);
+	text_of(line, "variant", variant, sizeof variant);
+	for (run->kind = 0; run->kind < RUN_KINDS && strcmp(kind, kind_names[run->kind]);)
+		run->kind++;
+	for (run->variant = 0; run->variant < r->variant_count && strcmp(variant, r->variants[run->variant]);)
+		run->variant++;
+	for (run->level = 0; run->level < r->level_count && whole_of(line, "connections") != r->level[run->level];)
+		run->level++;
+	return run->kind < RUN_KINDS && run->variant < r->variant_count && run->level < r->level_count;
+}
+
+static bool take_run(struct record *r, const json_t *line)
+{
+	const json_t *figures = json_object_get(line, "figures"), *metrics = json_object_get(line, "metrics");
+	struct record_run run = {.pair = (unsigned)whole_of(line, "pair"), .second = true_of(line, "second")};
+	struct outcome *o = &run.outcome;
+	char output[24];
+
+	if (!find_place(r, line, &run))
+		return false;
+	o->begun = real_of(line, "begun_s");
+	o->status = (int)whole_of(line, "status");
+	text_of(line, "output", output, sizeof output);
+	o->output = strtoull(output, NULL, 16);
+	o->requests = real_of(line, "requests");
+	o->failed = real_of(line, "failed");
+	o->coarse = true_of(line, "coarse");
+	text_of(line, "error", o->error, sizeof o->error);
+	for (unsigned i = 0; i < FIGURES; i++)
+		o->figure[i] = real_of(figures, figure_kinds[i].json);
+	for (unsigned i = 0; i < r->metric_count; i++)
+		o->metric[i] = real_of(metrics, r->metrics[i]);
+	take_tasks(json_object_get(line, "tasks"), &o->tasks);
+	return !keep(r, &run);
+}
+
+/* take -- one line. Returns false when it makes no sense. */
+static bool take(struct record *r, const json_t *line, bool *begun)
+{
+	const json_t *format = json_object_get(line, "weft_compare");
+
+	if (!format)
+		return *begun && take_run(r, line);
+	*begun = json_integer_value(format) == RECORD_FORMAT && take_header(r, line);
+	return *begun;
+}
+
+int record_read(struct record *r, const char *path)
+{
+	FILE *f = fopen(path, "re");
+	char *text = NULL;
+	size_t size = 0, number = 0;
+	bool begun = false;
+
+	if (!f)
+		return cli_fail(CLI_USAGE, "%s: %s", path, strerror(errno));
+	while (getline(&text, &size, f) > 0) {
+		json_t *line = json_loads(text, 0, NULL);
+		bool whole = strchr(text, '\n') != NULL, good = line && take(r, line, &begun);
+
+		number++;
+		if (!good && whole && json_object_get(line, "weft_compare"))
+			return cli_fail(CLI_USAGE, "%s: line %zu is of another version of the format than %d", path, number,
+					RECORD_FORMAT);
+		json_decref(line);
+		if (!good && whole)
+			return cli_fail(CLI_USAGE, "%s: line %zu is none of a comparison", path, number);
+		if (!good)
+			cli_fail(0, "%s: the last line was cut short and is left out", path);
+	}
+	free(text);
+	fclose(f);
+	return begun ? 0 : cli_fail(CLI_USAGE, "%s holds no comparison", path);
+}
+
+double record_value(const struct record *r, const struct record_run *run)
+{
+	const struct outcome *o = &run->outcome;
+
+	return r->primary_metric >= 0 ? o->metric[r->primary_metric] : o->figure[r->primary_figure];
+}
+
+const struct record_run *record_find(const struct record *r, enum run_kind kind, unsigned level, unsigned variant,
+				     unsigned pair)
+{
+	for (size_t i = 0; i < r->count; i++) {
+		const struct record_run *run = &r->runs[i];
+
+		if (run->kind == kind && run->level == level && run->variant == variant && run->pair == pair)
+			return run;
+	}
+	return NULL;
+}

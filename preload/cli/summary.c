@@ -1,0 +1,271 @@
+/* summary.c -- see summary.h */
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "summary.h"
+#include "unit.h"
+
+#define REASONS 3
+
+static bool is_valid(const struct record_run *run)
+{
+	return run && !*run->outcome.error;
+}
+
+double summary_figure(const struct record_run *run, unsigned which)
+{
+	return run->outcome.figure[which];
+}
+
+double summary_metric(const struct record_run *run, unsigned which)
+{
+	return run->outcome.metric[which];
+}
+
+static unsigned pairs_begun(const struct record *r, unsigned level)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < r->count; i++)
+		if (r->runs[i].kind == RUN_TIMED && r->runs[i].level == level && r->runs[i].pair >= n)
+			n = r->runs[i].pair + 1;
+	return n;
+}
+
+/* collect -- the logarithms of the ratios, in order of time. */
+static unsigned collect(const struct record *r, unsigned level, unsigned variant, summary_value *value, unsigned which,
+			double *logs)
+{
+	unsigned n = 0, pairs = pairs_begun(r, level);
+
+	for (unsigned pair = 0; pair < pairs && n < ESTIMATE_MOST; pair++) {
+		const struct record_run *a = record_find(r, RUN_TIMED, level, 0, pair);
+		const struct record_run *b = record_find(r, RUN_TIMED, level, variant, pair);
+
+		if (!is_valid(a) || !is_valid(b))
+			continue;
+		double one = value(a, which), other = value(b, which);
+
+		if (one > 0 && other > 0 && isfinite(one) && isfinite(other))
+			logs[n++] = log(other / one);
+	}
+	return n;
+}
+
+bool summary_ratio(const struct record *r, unsigned level, unsigned variant, summary_value *value, unsigned which,
+		   struct estimate *e)
+{
+	double logs[ESTIMATE_MOST];
+	unsigned n = collect(r, level, variant, value, which, logs);
+
+	return n && !estimate_pairs(e, logs, n, verdict_usual.confidence);
+}
+
+static int ascending(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+double summary_median(const struct record *r, enum run_kind kind, unsigned level, unsigned variant, summary_value *value,
+		      unsigned which)
+{
+	double all[ESTIMATE_MOST];
+	size_t n = 0;
+
+	for (size_t i = 0; i < r->count && n < ESTIMATE_MOST; i++) {
+		const struct record_run *run = &r->runs[i];
+
+		if (run->kind == kind && run->level == level && run->variant == variant && is_valid(run) &&
+		    isfinite(value(run, which)))
+			all[n++] = value(run, which);
+	}
+	if (!n)
+		return NAN;
+	qsort(all, n, sizeof *all, ascending);
+	return (all[(n - 1) / 2] + all[n / 2]) / 2;
+}
+
+unsigned summary_pairs(const struct record *r, unsigned level, unsigned variant)
+{
+	unsigned n = 0, pairs = pairs_begun(r, level);
+
+	for (unsigned pair = 0; pair < pairs; pair++)
+		n += is_valid(record_find(r, RUN_TIMED, level, 0, pair)) && is_valid(record_find(r, RUN_TIMED, level, variant, pair));
+	return n;
+}
+
+static double primary(const struct record_run *run, unsigned which)
+{
+	return which < FIGURES ? run->outcome.figure[which] : run->outcome.metric[which - FIGURES];
+}
+
+/* -- verdicts ---------------------------------------------------------------------------------------- */
+
+/* look_at -- note what a variant's runs at a level have got wrong. */
+static bool look_at(const struct record *r, unsigned level, unsigned variant, struct summary_one *s)
+{
+	bool failed = false;
+
+	for (size_t i = 0; i < r->count; i++) {
+		const struct record_run *run = &r->runs[i];
+
+		if (run->kind != RUN_TIMED || run->level != level || run->variant != variant)
+			continue;
+		failed |= run->outcome.failed > 0 || *run->outcome.error;
+		s->one.coarse |= run->outcome.coarse;
+		if (*run->outcome.error && !s->error) {
+			s->error = run->outcome.error;
+			s->error_of = r->variants[variant];
+		}
+	}
+	return failed;
+}
+
+static bool differs(const struct record *r, unsigned level, unsigned variant)
+{
+	const struct record_run *first = record_find(r, RUN_TIMED, level, 0, 0);
+
+	if (r->server || !first)
+		return false;
+	for (size_t i = 0; i < r->count; i++) {
+		const struct record_run *run = &r->runs[i];
+
+		if (run->kind != RUN_TIMED || run->level != level || (run->variant && run->variant != variant) || *run->outcome.error)
+			continue;
+		if (run->outcome.status != first->outcome.status ||
+		    (r->same_output && run->outcome.output != first->outcome.output))
+			return true;
+	}
+	return false;
+}
+
+static void judge_one(const struct record *r, unsigned level, unsigned variant, double confidence, struct summary_one *s)
+{
+	unsigned which = r->primary_metric >= 0 ? FIGURES + (unsigned)r->primary_metric : r->primary_figure;
+	double logs[ESTIMATE_MOST];
+	unsigned n = collect(r, level, variant, primary, which, logs);
+
+	s->one = (struct verdict_case){.base = r->variants[0], .name = r->variants[variant], .higher = r->higher};
+	s->one.base_failed = look_at(r, level, 0, s);
+	s->one.name_failed = look_at(r, level, variant, s);
+	s->one.differs = differs(r, level, variant);
+	if (!n || estimate_pairs(&s->one.estimate, logs, n, confidence))
+		s->one.estimate = (struct estimate){.ratio = 1, .lower = 1, .upper = 1, .p = 1};
+}
+
+void summary_make(struct summary *s, const struct record *r)
+{
+	struct verdict_case cases[LEVELS_MOST];
+	struct verdict verdicts[LEVELS_MOST];
+	double confidence = verdict_confidence(&r->rule, r->level_count);
+
+	*s = (struct summary){0};
+	for (unsigned v = 1; v < r->variant_count; v++) {
+		for (unsigned l = 0; l < r->level_count; l++) {
+			judge_one(r, l, v, confidence, &s->of[v][l]);
+			cases[l] = s->of[v][l].one;
+		}
+		verdict_judge(&r->rule, cases, verdicts, r->level_count);
+		for (unsigned l = 0; l < r->level_count; l++)
+			s->of[v][l].verdict = verdicts[l];
+	}
+}
+
+/* -- reasons ------------------------------------------------------------------------------------------ */
+
+static const struct outcome_tasks *tasks_of(const struct record *r, unsigned level, unsigned variant)
+{
+	for (size_t i = r->count; i-- > 0;)
+		if (r->runs[i].level == level && r->runs[i].variant == variant && r->runs[i].outcome.tasks.seen)
+			return &r->runs[i].outcome.tasks;
+	return NULL;
+}
+
+/* Reasons write into `to' and return false where they do not apply. */
+typedef bool reason(const struct record *r, unsigned level, unsigned variant, char *to, size_t n);
+
+static bool native(const struct record *r, unsigned level, unsigned variant, char *to, size_t n)
+{
+	const struct outcome_tasks *t = tasks_of(r, level, variant);
+
+	if (!r->weft[variant] || (t && t->active))
+		return false;
+	if (t && *t->why)
+		snprintf(to, n, "0 tasks: it ran natively: %s", t->why);
+	else
+		snprintf(to, n, "0 tasks: this program makes no threads, so Weft has nothing to do");
+	return true;
+}
+
+static bool load_was_limit(const struct record *r, unsigned level, unsigned variant, char *to, size_t n)
+{
+	double used = summary_median(r, RUN_TIMED, level, variant, summary_figure, FIGURE_LOAD_CPU);
+
+	if (!r->server || !(used > .97 * r->seconds))
+		return false;
+	snprintf(to, n, "the load used %.0f %% of its CPU: its rate is the load's limit, not that of %s",
+		 100 * used / r->seconds, r->variants[variant]);
+	return true;
+}
+
+static bool blocked(const struct record *r, unsigned level, unsigned variant, char *to, size_t n)
+{
+	const struct outcome_tasks *t = tasks_of(r, level, variant);
+
+	if (!t || !t->active || t->handoffs + t->offloads < 100)
+		return false;
+	snprintf(to, n, "%" PRIu64 " calls blocked a kernel thread where Weft cannot park them (%" PRIu64 " taken over, %" PRIu64
+		 " by the pool)", t->handoffs + t->offloads, t->handoffs, t->offloads);
+	return true;
+}
+
+static bool switched(const struct record *r, unsigned level, unsigned variant, char *to, size_t n)
+{
+	double a = summary_median(r, RUN_TIMED, level, 0, summary_figure, FIGURE_SWITCHES);
+	double b = summary_median(r, RUN_TIMED, level, variant, summary_figure, FIGURE_SWITCHES);
+	const struct outcome_tasks *t = tasks_of(r, level, variant);
+
+	if (!(a > 100 || b > 100) || (a < 2 * b && b < 2 * a))
+		return false;
+	snprintf(to, n, "the kernel switched threads %s times a run, %s natively", unit_number(b), unit_number(a));
+	if (t && t->active)
+		snprintf(to + strlen(to), n - strlen(to), "; tasks were switched %s times in user space",
+			 unit_grouped(t->switches));
+	return true;
+}
+
+static bool threads(const struct record *r, unsigned level, unsigned variant, char *to, size_t n)
+{
+	const struct outcome_tasks *t = tasks_of(r, level, variant);
+
+	if (!t || !t->active)
+		return false;
+	snprintf(to, n, "up to %" PRIu64 " tasks at once on %" PRIu64 " hub%s", t->most, t->hubs, t->hubs == 1 ? "" : "s");
+	return true;
+}
+
+static bool preempted(const struct record *r, unsigned level, unsigned variant, char *to, size_t n)
+{
+	const struct outcome_tasks *t = tasks_of(r, level, variant);
+
+	if (!t || t->preemptions < 100)
+		return false;
+	snprintf(to, n, "%" PRIu64 " preemptions: its threads compute", t->preemptions);
+	return true;
+}
+
+const char *summary_why(const struct record *r, unsigned level, unsigned variant, unsigned n)
+{
+	static reason *const reasons[] = {native, load_was_limit, blocked, switched, preempted, threads};
+	static char text[300];
+
+	for (size_t i = 0; n < REASONS && i < sizeof reasons / sizeof *reasons; i++)
+		if (reasons[i](r, level, variant, text, sizeof text) && !n--)
+			return text;
+	return NULL;
+}

@@ -1,0 +1,42 @@
+/* summary.h -- what the runs of a comparison say
+ *
+ * Threads: one.    Errors: none.    Memory: the caller's.
+ */
+#ifndef CLI_SUMMARY_H
+#define CLI_SUMMARY_H
+
+#include "record.h"
+#include "verdict.h"
+
+/* One variant against the first one, at one level. */
+struct summary_one {
+	struct verdict_case one;
+	struct verdict verdict;
+	const char *error; /* of the first run that was void, or NULL */
+	const char *error_of; /* the variant that had it */
+};
+
+struct summary {
+	struct summary_one of[VARIANTS_MOST][LEVELS_MOST]; /* the first row is not used */
+};
+
+void summary_make(struct summary *s, const struct record *r);
+
+/* summary_ratio -- the ratio of any figure, with its interval at 95 %. Returns false where there is none. */
+typedef double summary_value(const struct record_run *run, unsigned which);
+bool summary_ratio(const struct record *r, unsigned level, unsigned variant, summary_value *value, unsigned which,
+		   struct estimate *e);
+
+/* summary_median -- of a figure over a variant's runs of this kind; NAN for none. */
+double summary_median(const struct record *r, enum run_kind kind, unsigned level, unsigned variant, summary_value *value,
+		      unsigned which);
+
+summary_value summary_figure, summary_metric;
+
+/* summary_pairs -- how many pairs have a valid run of each. */
+unsigned summary_pairs(const struct record *r, unsigned level, unsigned variant);
+
+/* summary_why -- the nth reason, from 0, for what was found; NULL when there is none more. Holds until the next call. */
+const char *summary_why(const struct record *r, unsigned level, unsigned variant, unsigned n);
+
+#endif

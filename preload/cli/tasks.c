@@ -1,0 +1,76 @@
+/* tasks.c -- see tasks.h */
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "stat.h"
+#include "tasks.h"
+
+#define NAME ".weft."
+
+char **tasks_environment(char **env, const char *dir)
+{
+	size_t n = 0;
+	char **result, *entry;
+
+	for (; env[n]; n++)
+		if (!strncmp(env[n], "WEFT_STATS=", 11))
+			return env;
+	result = calloc(n + 2, sizeof *result);
+	if (!result || asprintf(&entry, "WEFT_STATS=%s/" NAME "%%p", dir) < 0)
+		return NULL;
+	memcpy(result, env, n * sizeof *env);
+	result[n] = entry;
+	return result;
+}
+
+static uint64_t sum(const struct stat_page *p, enum stat_id id)
+{
+	uint64_t all = 0;
+
+	for (size_t i = 0; i <= STAT_HUBS; i++)
+		all += p->count[i][id];
+	return all;
+}
+
+static void take(const struct stat_page *p, struct outcome_tasks *to)
+{
+	bool active = p->mode == STAT_ACTIVE;
+
+	if (to->seen && (to->active > active || (to->active == active && to->most >= (uint64_t)p->alive_max)))
+		return;
+	*to = (struct outcome_tasks){
+		.seen = true, .active = active, .hubs = p->hubs, .most = (uint64_t)p->alive_max,
+		.created = sum(p, STAT_tasks_created), .switches = sum(p, STAT_switches),
+		.offloads = sum(p, STAT_offloads), .handoffs = sum(p, STAT_handoffs),
+		.preemptions = sum(p, STAT_preemptions), .calls = sum(p, STAT_calls),
+		.calls_native = sum(p, STAT_calls_native),
+	};
+	memcpy(to->why, p->why, sizeof to->why);
+	to->why[sizeof to->why - 1] = 0;
+}
+
+void tasks_read(const char *dir, struct outcome_tasks *to)
+{
+	static struct stat_page page;
+	char path[400];
+	struct dirent *e;
+	DIR *d = opendir(dir);
+
+	while (d && (e = readdir(d))) {
+		FILE *f;
+
+		if (strncmp(e->d_name, NAME, strlen(NAME)))
+			continue;
+		snprintf(path, sizeof path, "%s/%s", dir, e->d_name);
+		f = fopen(path, "re");
+		if (!f)
+			continue;
+		if (fread(&page, sizeof page, 1, f) == 1 && page.magic == STAT_MAGIC && page.counters == STAT_COUNT)
+			take(&page, to);
+		fclose(f);
+	}
+	if (d)
+		closedir(d);
+}
