@@ -262,14 +262,14 @@ static unsigned most_pairs(double pair_s)
 
 	for (unsigned look = verdict_look(0); look && look <= fit && look <= (uint64_t)plan.pairs; look = verdict_look(look))
 		most = look;
-	return most;
+	return most < verdict_fewest(&plan.rule, plan.level_count) ? 0 : most;
 }
 
 static int too_few(double pair_s)
 {
-	return cli_fail(CLI_USAGE, "a pair takes %.1f s: only %.0f fit into --time %.0f%s, and %d are needed", pair_s,
+	return cli_fail(CLI_USAGE, "a pair takes %.1f s: only %.0f fit into --time %.0f%s, and %u are needed", pair_s,
 			floor((double)plan.time / 1e9 / pair_s / plan.level_count), (double)plan.time / 1e9,
-			plan.level_count > 1 ? " at each level" : "", VERDICT_FEWEST);
+			plan.level_count > 1 ? " at each level" : "", verdict_fewest(&plan.rule, plan.level_count));
 }
 
 static int run_all(void)

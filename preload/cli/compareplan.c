@@ -216,13 +216,17 @@ static int complete(struct compareplan *p)
 		return status;
 	if (p->variant_count < 2)
 		return cli_fail(CLI_USAGE, "compare: two variants are needed");
-	if (p->quick) {
-		p->pairs = VERDICT_FEWEST;
-		p->seconds = SECOND;
-	}
-	if (p->pairs < VERDICT_FEWEST)
-		return cli_fail(CLI_USAGE, "--pairs: fewer than %d give no verdict", VERDICT_FEWEST);
 	p->rule = (struct verdict_rule){p->precision, p->margin, verdict_usual.confidence};
+	unsigned fewest = verdict_fewest(&p->rule, p->level_count);
+
+	if (p->quick) {
+		p->seconds = SECOND;
+		for (p->pairs = 0; p->pairs < fewest;)
+			p->pairs = verdict_look((unsigned)p->pairs);
+	}
+	if (p->pairs < fewest)
+		return cli_fail(CLI_USAGE, "--pairs: fewer than %u give no verdict on %u level%s", fewest, p->level_count,
+				p->level_count == 1 ? "" : "s");
 	p->primary = p->server ? FIGURE_PER_CPU : FIGURE_WALL;
 	return 0;
 }

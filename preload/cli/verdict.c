@@ -42,6 +42,11 @@ static unsigned least_pairs(double confidence)
 	return n;
 }
 
+unsigned verdict_fewest(const struct verdict_rule *rule, unsigned levels)
+{
+	return least_pairs(verdict_confidence(rule, levels));
+}
+
 static double margin_of(const struct verdict_rule *rule)
 {
 	return fmax(rule->margin, 2 * rule->precision);
@@ -108,7 +113,7 @@ static void start(struct verdict *v, const struct verdict_rule *rule, const stru
 	const struct estimate *e = &c->estimate;
 
 	*v = (struct verdict){
-		.fewest = least_pairs(verdict_confidence(rule, levels)),
+		.fewest = verdict_fewest(rule, levels),
 		.margin = margin_of(rule),
 		.pairs = e->pairs,
 		.better = c->name,
