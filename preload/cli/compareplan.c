@@ -261,7 +261,7 @@ int compareplan_read(struct compareplan *p, int argc, char **argv, bool *done)
 	p->argv = argv + i;
 	if (p->read) {
 		p->read_b = argv[i];
-		return i + 1 < argc ? cli_fail(CLI_USAGE, "--read: two files at most") : 0;
+		return i + 1 < argc && argv[i + 1] ? cli_fail(CLI_USAGE, "--read: two files at most") : try_plot(p->plot);
 	}
 	if (i == argc)
 		return cli_fail(CLI_USAGE, "compare: a PROGRAM is needed; try `weft compare --help'");
