@@ -7,7 +7,8 @@
 #
 # These programs know nothing of Weft: they are compiled as any user would, without our own flags.
 
-BENCH		:= switch create echo_threads echo_epoll load parked sleepers startup activation
+BENCH		:= switch yield mutex condition create echo_threads echo_epoll load parked sleepers startup \
+		   activation
 BENCH_BIN	:= $(BENCH:%=$(B)/tests/bench/%)
 
 $(B)/tests/bench/%: tests/bench/%.c tests/bench/bench.h
