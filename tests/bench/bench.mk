@@ -16,7 +16,10 @@ BENCH_BIN	:= $(BENCH:%=$(B)/tests/bench/%)
 $(B)/tests/bench/%: tests/bench/%.c tests/bench/bench.h
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
-	$(Q)$(CC) -std=gnu11 -O2 -g $(WARN) -D_GNU_SOURCE -pthread -o $@ $<
+	$(Q)$(CC) -std=gnu11 -O2 -g $(WARN) -D_GNU_SOURCE -pthread -o $@ $< $(LIBS)
+
+# One that only scripts/compare runs, since it needs a library.
+$(B)/tests/bench/http_threads: LIBS := -lmicrohttpd
 
 bench-programs: $(BENCH_BIN)
 
