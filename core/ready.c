@@ -10,8 +10,10 @@ static inline void warm(const struct task *t)
 	const volatile char *sp = t->sp, *fs = (const volatile char *)t->fs;
 	uintptr_t up = (uintptr_t)sp - t->stack_lo, n = WARM + t->reach;
 
-	if (unlikely(up >= t->stack_size || t->stack_size - up < n || !fs))
+	if (unlikely(up >= t->stack_size || !fs))
 		return;		/* a coroutine's stack: who knows where that ends */
+	if (n > t->stack_size - up)
+		n = t->stack_size - up;
 	for (uintptr_t i = 0; i < n; i += 64)
 		(void)sp[i];
 	(void)fs[0];
