@@ -224,7 +224,6 @@ static int built_in(const struct compareplan *plan, const struct fill *fill, str
 		return status;
 	if (status)
 		return fail(to, "the load does not end");
-	child_wait(server, child_now() + 1, -1);
 	if (!WIFEXITED(load.status) || WEXITSTATUS(load.status) > 1)
 		return fail(to, "the load has failed%s", loadrun_tail(err));
 	return take_report(out, to);
@@ -319,7 +318,6 @@ static int tool(const struct compareplan *plan, const struct fill *fill, struct 
 	note_costs(&from, &until, to);
 	to->figure[FIGURE_LOAD_CPU] = (double)(load.used.ru_utime.tv_sec + load.used.ru_stime.tv_sec) +
 				      (double)(load.used.ru_utime.tv_usec + load.used.ru_stime.tv_usec) / 1e6;
-	child_wait(server, child_now() + 1, -1);
 	status = plan->reader ? take_result(plan, line, load.status, out, err, to) : 0;
 	return status ? status : loadrun_metrics(plan, line, load.status, out, err, to);
 }

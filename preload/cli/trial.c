@@ -226,11 +226,15 @@ static int run_server(struct run *r)
 	if (status)
 		return status;
 	status = loadrun(plan, &r->fill, c, r->trial->memory, r->to);
-	if (status)
+	if (status == -EINTR)
 		return status;
+	/* A load that fails because nobody serves any more says so in many ways; this is the one that helps. */
+	child_wait(c, 0, -1);
 	if (c->ended)
 		return fail(r, "the server has ended under load (%s %d)%s", WIFEXITED(c->status) ? "status" : "signal",
 			    WIFEXITED(c->status) ? WEXITSTATUS(c->status) : WTERMSIG(c->status), loadrun_tail(r->err));
+	if (status)
+		return status;
 	if (!child_stop(c, plan->stop_signal, PATIENCE))
 		return fail(r, "the server ignores SIG%s: it was killed", sigabbrev_np(plan->stop_signal));
 	r->to->status = c->status;
@@ -269,7 +273,8 @@ static int run(const struct trial *t, struct outcome *to)
 int trial_run(const struct trial *t, struct outcome *to)
 {
 	pid_t self = getpid();
-	int status = 0;
+	int status = 0, error;
+	sigset_t set, before;
 
 	*to = (struct outcome){.status = -1};
 	for (unsigned i = 0; i < FIGURES; i++)
@@ -279,18 +284,25 @@ int trial_run(const struct trial *t, struct outcome *to)
 	if (interrupted)
 		return -EINTR;
 	fflush(NULL);
+	/* A signal between the fork and our noting of its number would be passed on to nobody. */
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigprocmask(SIG_BLOCK, &set, &before);
 	running = fork();
+	error = errno;
 	if (running == 0) {
 		setpgid(0, 0);
-		signal(SIGINT, SIG_DFL);
-		signal(SIGTERM, SIG_DFL);
 		status = child_reaper(self);
 		if (!status)
 			status = run(t, to);
+		else
+			snprintf(to->error, sizeof to->error, "a run cannot begin: %s", strerror(-status));
 		_exit(status == -EINTR ? 2 : 0);
 	}
+	sigprocmask(SIG_SETMASK, &before, NULL);
 	if (running < 0) {
-		snprintf(to->error, sizeof to->error, "fork: %s", strerror(errno));
+		snprintf(to->error, sizeof to->error, "fork: %s", strerror(error));
 		return 0;
 	}
 	while (waitpid(running, &status, 0) < 0 && errno == EINTR)
