@@ -34,10 +34,18 @@ int child_reaper(pid_t parent)
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
 	sigprocmask(SIG_BLOCK, &set, NULL);
-	signals = signalfd(-1, &set, SFD_CLOEXEC);
+	signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (signals < 0 || prctl(PR_SET_CHILD_SUBREAPER, 1) || prctl(PR_SET_PDEATHSIG, SIGTERM))
 		return -errno;
 	return getppid() == parent ? 0 : -ESRCH;
+}
+
+void child_forgive(void)
+{
+	struct signalfd_siginfo info;
+
+	while (read(signals, &info, sizeof info) > 0)
+		;
 }
 
 static void set_cpus(const struct child *c)

@@ -9,6 +9,8 @@
 
 #include "cli.h"
 #include "compareplan.h"
+#include "fill.h"
+#include "ready.h"
 
 #define SECOND	 1000000000ll
 #define CONNECTIONS_MOST 100000
@@ -146,6 +148,18 @@ static int read_signal(struct compareplan *p)
 	return cli_fail(CLI_USAGE, "--stop: `%s' is no signal", p->stop);
 }
 
+/* read_ready -- with a port and a directory like those of the runs. */
+static int read_ready(const struct compareplan *p)
+{
+	const struct fill fill = {.port = 1, .dir = "/tmp/weft-compare.XXXXXX", .seconds = 1, .connections = 1};
+	char *condition = fill_text(&fill, p->ready);
+
+	if (strncmp(p->ready, "tcp:", 4) && strncmp(p->ready, "unix:", 5) && strncmp(p->ready, "line:", 5) &&
+	    strncmp(p->ready, "cmd:", 4))
+		return cli_fail(CLI_USAGE, "--ready: one of tcp:PORT, unix:PATH, line:REGEX and cmd:'...', not `%s'", p->ready);
+	return condition ? ready_check(condition) : cli_fail(CLI_USAGE, "%s", strerror(errno));
+}
+
 static int read_server(struct compareplan *p)
 {
 	int loads = (p->load != NULL) + (p->http != NULL) + (p->echo != 0);
@@ -161,15 +175,12 @@ static int read_server(struct compareplan *p)
 		return cli_fail(CLI_USAGE, "compare: a server needs one load: --http, --echo or --load");
 	if (p->rate > 0 && p->load)
 		return cli_fail(CLI_USAGE, "--rate is for --http and --echo");
-	if (strncmp(p->ready, "tcp:", 4) && strncmp(p->ready, "unix:", 5) && strncmp(p->ready, "line:", 5) &&
-	    strncmp(p->ready, "cmd:", 4))
-		return cli_fail(CLI_USAGE, "--ready: one of tcp:PORT, unix:PATH, line:REGEX and cmd:'...', not `%s'", p->ready);
 	if (p->load) {
 		p->reader = reader_find(p->load);
 		if (!p->reader && !p->metric_count)
 			return cli_fail(CLI_USAGE, "--load: no known tool in `%s'; say by --metric what to read", p->load);
 	}
-	return 0;
+	return read_ready(p);
 }
 
 /* A file that cannot be written is found before the runs, not after an hour of them. */

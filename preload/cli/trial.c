@@ -215,12 +215,19 @@ static int run_server(struct run *r)
 {
 	struct child *c = &r->program;
 	const struct compareplan *plan = r->trial->plan;
+	const char *condition = fill_text(&r->fill, plan->ready);
 	char why[300];
+
+	if (!condition)
+		return fail(r, "no memory");
+	/* Else the load would go to a stranger. */
+	if (ready_already(condition))
+		return fail(r, "somebody else serves at %s already", condition);
 	int status = child_start(c);
 
 	if (status)
 		return fail(r, "%s: %s", c->argv[0], strerror(-status));
-	status = ready_wait(c, fill_text(&r->fill, plan->ready), why, sizeof why);
+	status = ready_wait(c, condition, plan->timeout, why, sizeof why);
 	if (status == -ENOTCONN)
 		return fail(r, "%s%s", why, loadrun_tail(r->err));
 	if (status)
@@ -246,6 +253,20 @@ static int remove_one(const char *path, const struct stat *st, int kind, struct 
 	return remove(path);
 }
 
+/* clean_up -- after a run that failed or is to end as well: what --prepare has made must not meet the next one. */
+static int clean_up(struct run *r, int status)
+{
+	char error[OUTCOME_ERROR];
+
+	if (!status)
+		return command(r, "--cleanup", r->trial->plan->cleanup);
+	memcpy(error, r->to->error, sizeof error);
+	child_forgive();
+	command(r, "--cleanup", r->trial->plan->cleanup);
+	memcpy(r->to->error, error, sizeof error);
+	return status;
+}
+
 static int run(const struct trial *t, struct outcome *to)
 {
 	struct run r = {.trial = t, .to = to};
@@ -260,8 +281,8 @@ static int run(const struct trial *t, struct outcome *to)
 	child_sweep();
 	if (t->program->helped && *r.dir)
 		tasks_read(r.dir, &to->tasks);
-	if (*r.dir && !status)
-		status = command(&r, "--cleanup", t->plan->cleanup);
+	if (*r.dir)
+		status = clean_up(&r, status);
 	child_sweep();
 	if (*r.dir)
 		nftw(r.dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
