@@ -127,7 +127,7 @@ static int read_metrics(struct compareplan *p)
 		return cli_fail(CLI_USAGE, "--metric: at most %d of them", OUTCOME_METRICS);
 	for (size_t i = 0; i < p->metric.count; i++) {
 		if (!metric_init(&p->metrics[i], p->metric.text[i], error, sizeof error))
-			return cli_fail(CLI_USAGE, "--metric: %s", error);
+			return cli_fail(CLI_USAGE, "%s", error);
 		p->metric_count++;
 	}
 	return 0;
@@ -227,14 +227,18 @@ static int complete(struct compareplan *p)
 		return status;
 	if (p->variant_count < 2)
 		return cli_fail(CLI_USAGE, "compare: two variants are needed");
-	if (p->quick) {
-		p->pairs = VERDICT_FEWEST;
-		p->seconds = SECOND;
-	}
-	if (p->pairs < VERDICT_FEWEST)
-		return cli_fail(CLI_USAGE, "--pairs: fewer than %d give no verdict", VERDICT_FEWEST);
 	p->rule = (struct verdict_rule){p->precision, p->margin, verdict_usual.confidence};
 	p->primary = p->server ? FIGURE_PER_CPU : FIGURE_WALL;
+	p->fewest = verdict_look(verdict_fewest(&p->rule, p->level_count) - 1);
+	if (p->quick) {
+		p->pairs = p->fewest;
+		p->seconds = SECOND;
+	}
+	if (p->pairs < p->fewest)
+		return cli_fail(CLI_USAGE, "--pairs: fewer than %u give no verdict%s", p->fewest,
+				p->level_count > 1 ? " on so many levels" : "");
+	if (p->server && p->timeout < p->seconds * 2)
+		return cli_fail(CLI_USAGE, "--timeout: twice the time of --seconds is needed at least");
 	return 0;
 }
 

@@ -42,6 +42,11 @@ static unsigned least_pairs(double confidence)
 	return n;
 }
 
+unsigned verdict_fewest(const struct verdict_rule *rule, unsigned levels)
+{
+	return least_pairs(verdict_confidence(rule, levels));
+}
+
 static double margin_of(const struct verdict_rule *rule)
 {
 	return fmax(rule->margin, 2 * rule->precision);
@@ -54,7 +59,7 @@ static double halfwidth_of(const struct estimate *e)
 
 bool verdict_reached(const struct verdict_rule *rule, unsigned levels, const struct estimate *e)
 {
-	return e->pairs >= least_pairs(verdict_confidence(rule, levels)) &&
+	return e->pairs >= verdict_fewest(rule, levels) &&
 	       halfwidth_of(e) <= rule->precision;
 }
 
@@ -108,7 +113,7 @@ static void start(struct verdict *v, const struct verdict_rule *rule, const stru
 	const struct estimate *e = &c->estimate;
 
 	*v = (struct verdict){
-		.fewest = least_pairs(verdict_confidence(rule, levels)),
+		.fewest = verdict_fewest(rule, levels),
 		.margin = margin_of(rule),
 		.pairs = e->pairs,
 		.better = c->name,
