@@ -62,10 +62,10 @@ static void served(void)
 static void answer(int fd)
 {
 	const char *status = word("bad") && requests % 2 ? "500 No" : "200 OK";
-	char text[100];
+	char text[200];
 
 	served();
-	snprintf(text, sizeof text, "HTTP/1.1 %s\r\nContent-Length: 5\r\n\r\nhello", status);
+	snprintf(text, sizeof text, "HTTP/1.1 %s\r\nConnection: keep-alive\r\nContent-Length: 5\r\n\r\nhello", status);
 	send(fd, text, strlen(text), MSG_NOSIGNAL);
 }
 
