@@ -255,8 +255,11 @@ static bool take_header(struct record *r, const json_t *line)
 	}
 	for (unsigned i = 0; i < r->level_count; i++)
 		r->level[i] = json_integer_value(json_array_get(levels, i));
-	for (unsigned i = 0; i < r->metric_count; i++)
+	for (unsigned i = 0; i < r->metric_count; i++) {
+		if (!json_is_string(json_array_get(metrics, i)))
+			return false;
 		snprintf(r->metrics[i], METRIC_NAME, "%s", json_string_value(json_array_get(metrics, i)));
+	}
 	return true;
 }
 
@@ -290,7 +293,7 @@ static bool find_place(const struct record *r, const json_t *line, struct record
 		run->variant++;
 	for (run->level = 0; run->level < r->level_count && whole_of(line, "connections") != r->level[run->level];)
 		run->level++;
-	return run->kind < RUN_KINDS && run->variant < r->variant_count && run->level < r->level_count;
+	return run->kind < RUN_KINDS && run->variant < r->variant_count && run->level < r->level_count && run->pair < ESTIMATE_MOST;
 }
 
 static bool take_run(struct record *r, const json_t *line)
