@@ -232,13 +232,14 @@ static bool enough(unsigned level, unsigned pairs)
 	return all && pairs >= plan.fewest;
 }
 
-/* series -- the pairs of one level. */
+/* series -- the pairs of one level. The time was planned by the first runs, which may have been faster than the rest. */
 static int series(unsigned level, unsigned most)
 {
+	double until = begun + (double)plan.time / 1e9 * (level + 1) / plan.level_count;
 	unsigned look = verdict_look(0);
 	int status = 0;
 
-	for (unsigned pair = 0; pair < most && !status; pair++) {
+	for (unsigned pair = 0; pair < most && (pair < plan.fewest || now() < until) && !status; pair++) {
 		status = pair_of(level, pair);
 		progress(level, pair + 1);
 		if (!status && (pair + 1 == look || pair_failed(level, pair)) && enough(level, pair + 1))
