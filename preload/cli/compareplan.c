@@ -1,4 +1,5 @@
 /* compareplan.c -- see compareplan.h */
+#include <ctype.h>
 #include <errno.h>
 #include <regex.h>
 #include <signal.h>
@@ -72,13 +73,22 @@ static struct variant *add_variant(struct compareplan *p, const char *name, size
 	return v;
 }
 
+/* is_name -- it stands in tables, in CSV and before a `='. */
+static bool is_name(const char *s, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!isalnum((unsigned char)s[i]) && !strchr("_-.+/", s[i]))
+			return false;
+	return n > 0 && n < NAME_MOST;
+}
+
 static int read_variant(struct compareplan *p, const char *text)
 {
 	size_t n = strcspn(text, "=");
 	struct variant *v;
 
-	if (!n || !text[n] || n >= NAME_MOST)
-		return cli_fail(CLI_USAGE, "--variant: `NAME=...' is the form, with a NAME of at most %d bytes, not `%s'",
+	if (!text[n] || !is_name(text, n))
+		return cli_fail(CLI_USAGE, "--variant: `NAME=...' is the form, with a NAME of up to %d letters, digits and _-.+/, not `%s'",
 				NAME_MOST - 1, text);
 	v = add_variant(p, text, n);
 	if (!v)
