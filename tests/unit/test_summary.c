@@ -108,6 +108,9 @@ static void statuses_and_outputs_that_differ_are_said(void **state)
 	assert_int_equal(judged(), VERDICT_SAME);
 	record.same_output = true;
 	assert_int_equal(judged(), VERDICT_DIFFERS);
+	assert_non_null(strstr(summary_why(&record, 0, 1, 0), "no threads"));
+	runs[6].outcome.output = 5;
+	assert_string_equal(summary_why(&record, 0, 1, 0), "the output of native is not the same in all its runs");
 	make(1);
 	runs[7].outcome.status = 256;
 	assert_int_equal(judged(), VERDICT_DIFFERS);
