@@ -147,6 +147,9 @@ int record_begin(struct record *r, const struct compareplan *plan)
 		.seed = plan->seed, .seconds = (double)plan->seconds / 1e9, .rule = plan->rule, .fd = -1,
 	};
 	join_words(r->program, sizeof r->program, plan->argv);
+	if (plan->program_b)
+		snprintf(r->program + strlen(r->program), sizeof r->program - strlen(r->program), "; %s: %s", plan->variants[1].name,
+			 plan->program_b);
 	clean(r->program);
 	describe_machine(r->machine, sizeof r->machine);
 	snprintf(r->primary, sizeof r->primary, "%s", compareplan_primary(plan));
