@@ -111,7 +111,8 @@ class Commands(Compare):
     def test_another_program_is_the_second_variant(self):
         write("one", "#!/bin/sh\necho v1$1\n")
         write("two", "#!/bin/sh\necho v2$1\necho ${LD_PRELOAD:+w9}\n")
-        self.compare("--program-b=" + path("two"), "--metric=v=v([0-9]+)", "--output=ab", path("one"), "5")
+        out, err = self.compare("--program-b=" + path("two"), "--metric=v=v([0-9]+)", "--output=ab", path("one"), "5")
+        self.assertTrue(out.startswith("%s 5; b: %s\n" % (path("one"), path("two"))), out)
         header, runs = kept("ab")
         self.assertEqual([v["name"] for v in header["variants"]], ["native", "b"])
         self.assertEqual({run["metrics"]["v"] for run in timed(runs, "native")}, {15})
@@ -190,14 +191,14 @@ class Servers(Compare):
     def test_readiness_by_a_line_or_a_command(self):
         for ready in "line:^serving [0-9]+", "cmd:grep -q serving {dir}/.stdout":
             with self.subTest(ready):
-                self.serve("--ready=" + ready, "--echo=8", "--seconds=20ms")
+                self.serve("--ready=" + ready, "--echo=8")
 
     def test_each_level_gets_a_series_and_a_verdict(self):
-        out, err = self.serve("--echo=8", "--levels=connections=1,4", "--pairs=12", "--seconds=20ms",
-                              "--output=levels", few=())
+        out, err = self.serve("--echo=8", "--levels=connections=1,4", "--pairs=12", "--output=levels", few=())
         self.assertRegex(out, r"(?s)\n1 connection\n.* pairs.*\n4 connections\n.* pairs")
         self.assertNotIn("are needed", out)
         runs = kept("levels")[1]
+        self.assertEqual({run["error"] for run in runs}, {""})
         for level in 1, 4:
             self.assertEqual(sum(run["connections"] == level for run in timed(runs, "weft")), 12)
         shown = json.loads(self.compare("--read=levels", "--json", few=())[0])["cases"]
