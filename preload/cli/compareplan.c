@@ -88,7 +88,8 @@ static int read_variant(struct compareplan *p, const char *text)
 	struct variant *v;
 
 	if (!text[n] || !is_name(text, n))
-		return cli_fail(CLI_USAGE, "--variant: `NAME=...' is the form, with a NAME of up to %d letters, digits and _-.+/, not `%s'",
+		return cli_fail(CLI_USAGE,
+				"--variant: `NAME=...' is the form, with a NAME of up to %d letters, digits and _-.+/, not `%s'",
 				NAME_MOST - 1, text);
 	v = add_variant(p, text, n);
 	if (!v)

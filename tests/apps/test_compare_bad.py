@@ -109,7 +109,8 @@ class Servers(Compare):
                    "--metric=n=n([0-9]+)")
 
     def test_a_load_that_prints_nothing_to_read(self):
-        self.fails("weft: native: no line matches --metric n\n  alpha\n  omega\n", "--load=echo alpha; echo omega", "--metric=n=n([0-9]+)")
+        self.fails("weft: native: no line matches --metric n\n  alpha\n  omega\n",
+                   "--load=echo alpha; echo omega", "--metric=n=n([0-9]+)")
         self.fails("weft: native: .*wrk.*\n  alpha\n", "--load=echo alpha; : wrk")
 
     def test_a_load_that_does_not_end(self):
