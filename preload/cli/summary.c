@@ -61,7 +61,8 @@ bool summary_ratio(const struct record *r, unsigned level, unsigned variant, sum
 	double logs[ESTIMATE_MOST];
 	unsigned n = collect(r, level, variant, value, which, logs);
 
-	return n && !estimate_pairs(e, logs, n, verdict_usual.confidence);
+	/* The pairs in which neither is zero are no fair sample of all. */
+	return n && n == summary_pairs(r, level, variant) && !estimate_pairs(e, logs, n, verdict_usual.confidence);
 }
 
 static int ascending(const void *a, const void *b)

@@ -60,6 +60,8 @@ static void medians_and_ratios_are_those_of_the_runs(void **state)
 	assert_true(fabs(e.ratio - 2.002) < 1e-5);
 	assert_false(summary_ratio(&record, 0, 1, summary_figure, FIGURE_RATE, &e));
 	assert_int_equal(summary_pairs(&record, 0, 1), PAIRS);
+	runs[4].outcome.figure[FIGURE_WALL] = 0;
+	assert_false(summary_ratio(&record, 0, 1, summary_figure, FIGURE_WALL, &e));
 }
 
 static void verdicts_follow_the_runs(void **state)
