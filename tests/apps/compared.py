@@ -13,8 +13,10 @@ import json
 import signal
 import time
 
+import cli
 from cli import *
 
+cli.LIMIT = LIMIT = 90                  # seconds: a comparison makes many runs
 FEW = "--pairs=6", "--time=60"          # as few as give a verdict
 SHORT = *FEW, "--seconds=100ms", "--ready=tcp:{port}"
 PATIENCE = 5                            # seconds for a comparison that was killed to clean up
