@@ -6,6 +6,15 @@ CC	?= gcc
 CXX	?= g++
 AR	?= ar
 B	?= build
+# `make bench B=echo' says T=echo: the name of a row, where no build stands in a directory of that name.
+ifneq ($(filter bench,$(MAKECMDGOALS)),)
+ifneq ($(B),build)
+ifeq ($(wildcard $(B:%=%/libweft.so))$(filter-out $(shell tests/bench/bench --rows),$(B)),)
+override T := $(T) $(B)
+override B := build
+endif
+endif
+endif
 PREFIX	?= /usr/local
 VERSION	:= 0.1
 ARCH	:= x86_64

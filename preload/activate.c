@@ -236,6 +236,11 @@ static bool begin(void)
 	const char *why = obstacle();
 	int64_t start = clock_now();
 
+	if (stat_page->pid != (uint32_t)sys_getpid()) {	/* forked before there was anything of ours that could see it */
+		stat_fork();
+		stat_page->mode = STAT_NATIVE;
+		stat_settle();
+	}
 	if (why)
 		return native(why);
 	clock_init(getauxval(AT_SYSINFO_EHDR));

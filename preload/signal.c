@@ -409,8 +409,10 @@ static void install(int sig)
 	}
 	if (caught(sig)) {
 		real.handler = signal_catch;
-		real.flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART | SA_NODEFER | UAPI_SA_RESTORER |
-			     (actions[sig].flags & (SA_NOCLDSTOP | SA_NOCLDWAIT));
+		/* SA_RESTART is for a call in which the kernel has the task that gets the signal: one that nobody but the kernel
+		 * sees (a lock of a file). */
+		real.flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER | UAPI_SA_RESTORER |
+			     (actions[sig].flags & (SA_NOCLDSTOP | SA_NOCLDWAIT | SA_RESTART));
 		real.restorer = inject_kernel_restorer;
 		real.mask = ~0ull;	/* one frame at a time on the carrier's signal stack */
 	}

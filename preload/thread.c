@@ -100,7 +100,7 @@ long thread_clone3(struct task *t, struct arch_frame *f)
 /* What the kernel does to the robust mutexes that a thread held at its end. */
 static void robust_death(struct hub *h, struct task *t, uint32_t *word, bool pi)
 {
-	for (;;) {
+	while ((uintptr_t)word % sizeof *word == 0 && user_readable(word, sizeof *word)) {
 		uint32_t was = load_seq(word);
 
 		if ((was & FUTEX_TID_MASK) != t->tid)
@@ -115,15 +115,24 @@ static void robust_death(struct hub *h, struct task *t, uint32_t *word, bool pi)
 	}
 }
 
+/* What the program has named may be anywhere; libc's own stands behind the thread pointer. */
+static bool is_there(const struct task *t, const void *p, size_t n)
+{
+	return p && ((uintptr_t)p - t->fs < PAGE || (user_readable(p, 8) && user_readable((const char *)p + n - 8, 8)));
+}
+
+/* It may hold anything: as in the kernel, what cannot be read ends it. */
 static void walk_robust_list(struct hub *h, struct task *t)
 {
 	struct robust_list_head *head = t->robust;
 
-	if (!head)
+	if (!is_there(t, head, sizeof *head))
 		return;
 	uintptr_t pending = (uintptr_t)head->list_op_pending, entry = (uintptr_t)head->list.next;
 
 	for (int i = 0; i < ROBUST_MOST && (entry & ~1ul) != (uintptr_t)&head->list; i++) {
+		if (!user_readable((void *)(entry & ~1ul), sizeof(void *)))
+			break;
 		uintptr_t next = (uintptr_t)((struct robust_list *)(entry & ~1ul))->next;
 
 		if (entry != pending)
@@ -143,7 +152,7 @@ static void on_exit_task(struct hub *h, struct task *t)
 	if (t->preempt)
 		sys_munmap(t->preempt, 16384);
 	STAT_ADD(h, tasks_ended, 1);
-	if (clear) {
+	if (is_there(t, clear, 8)) {
 		store_release(clear, 0);
 		futex_wake(h, (uint32_t *)clear, 1, ~0u);
 		if (unlikely(load_seq(&shared_guessed)))
@@ -191,9 +200,11 @@ long thread_get_robust_list(struct task *t, struct arch_frame *f)
 {
 	if (ARG1(f) != 0 && ARG1(f) != t->tid)
 		return GATE_NATIVE;
-	*(void **)ARG2(f) = t->robust;
-	*(size_t *)ARG3(f) = sizeof(struct robust_list_head);
-	return 0;
+	long r = SYS(__NR_get_robust_list, 0, ARG2(f), ARG3(f));	/* it may be that this cannot be written */
+
+	if (r == 0)
+		*(void **)ARG2(f) = t->robust;
+	return r;
 }
 
 /* A sequence that restarts belongs to a kernel thread; tasks move between these. libc and others go on without it. */
@@ -325,6 +336,12 @@ long thread_prctl(struct task *t, struct arch_frame *f)
 		if (!user_readable((void *)ARG2(f), sizeof t->name))
 			return -EFAULT;
 		memcpy((void *)ARG2(f), t->name, sizeof t->name);
+		return 0;
+	}
+	if (ARG1(f) == PR_GET_TID_ADDRESS) {
+		if (!user_readable((void *)ARG2(f), sizeof(int *)))
+			return -EFAULT;
+		*(int **)ARG2(f) = t->clear_tid;
 		return 0;
 	}
 	if (ARG1(f) != PR_SET_NAME)

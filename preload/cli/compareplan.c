@@ -246,8 +246,8 @@ static int complete(struct compareplan *p)
 		p->seconds = SECOND;
 	}
 	if (p->pairs < p->fewest)
-		return cli_fail(CLI_USAGE, "--pairs: fewer than %u give no verdict%s", p->fewest,
-				p->level_count > 1 ? " on so many levels" : "");
+		return cli_fail(CLI_USAGE, "--pairs: fewer than %u give no verdict on %u level%s", p->fewest, p->level_count,
+				p->level_count == 1 ? "" : "s");
 	if (p->server && p->timeout < p->seconds * 2)
 		return cli_fail(CLI_USAGE, "--timeout: twice the time of --seconds is needed at least");
 	return 0;
@@ -283,7 +283,7 @@ int compareplan_read(struct compareplan *p, int argc, char **argv, bool *done)
 	p->argv = argv + i;
 	if (p->read) {
 		p->read_b = argv[i];
-		return i + 1 < argc ? cli_fail(CLI_USAGE, "--read: two files at most") : 0;
+		return i + 1 < argc && argv[i + 1] ? cli_fail(CLI_USAGE, "--read: two files at most") : try_plot(p->plot);
 	}
 	if (i == argc)
 		return cli_fail(CLI_USAGE, "compare: a PROGRAM is needed; try `weft compare --help'");

@@ -72,8 +72,8 @@ static void print_verdict(const struct record *r, const struct summary_one *s, u
 	const char *why;
 
 	verdict_text(&s->verdict, text, sizeof text);
-	printf("  %s%s%s, by %s of %u pairs%s\n", BOLD, text, PLAIN, r->primary, summary_pairs(r, level, variant),
-	       r->quick ? " (--quick: a first look)" : "");
+	printf("  %s%s%s\n", BOLD, text, PLAIN);
+	printf("    by %s, %u pairs%s\n", r->primary, summary_pairs(r, level, variant), r->quick ? " (--quick: a first look)" : "");
 	if (s->error)
 		printf("  a run of %s was void: %s\n", s->error_of, s->error);
 	for (unsigned i = 0; (why = summary_why(r, level, variant, i)); i++)

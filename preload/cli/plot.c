@@ -100,7 +100,7 @@ int plot(const struct record *r, const struct summary *s, const char *path)
 		return cli_fail(CLI_USAGE, "gnuplot: %s", strerror(errno));
 	fprintf(to, "set terminal %s size 1500,500 noenhanced\nset output ", svg ? "svg" : "pngcairo");
 	quoted(to, path);
-	fputs("\nset grid\nset key bottom\n", to);
+	fputs("\nset grid\nset key bottom\nset format \"%.3s%c\"\n", to);
 	data_of_runs(to, r);
 	data_of_ratios(to, r, s);
 	fputs("set multiplot layout 1,3 title ", to);

@@ -80,7 +80,7 @@ unsigned verdict_look(unsigned pairs);
 /* verdict_confidence -- what to ask of each interval when so many levels are judged together. */
 double verdict_confidence(const struct verdict_rule *rule, unsigned levels);
 
-/* verdict_fewest -- pairs that are needed for any verdict when so many levels are judged together. */
+/* verdict_fewest -- pairs for any verdict on so many levels. */
 unsigned verdict_fewest(const struct verdict_rule *rule, unsigned levels);
 
 /* verdict_reached -- is the interval as narrow as was asked, so that a look ends the series? False

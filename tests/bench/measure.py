@@ -139,9 +139,13 @@ def values(argv, hubs=None, tasks=1, timeout=60, **options):
 
 
 def serve(name, hubs=None, **options):
-    """Start an echo server in a network of its own; its Process has .address and .port."""
+    """Start an echo server in a network of its own; its Process has .address and .port.
+
+    name  of a bench program, or the words of another command, which the address follows
+    """
     address = fresh_network()
-    server = Process([program(name), address], hubs, **options)
+    argv = [program(name)] if isinstance(name, str) else name
+    server = Process(argv + [address], hubs, **options)
     try:
         server.address, server.port = address, int(server.line().split()[1])
     except BaseException:
@@ -162,7 +166,7 @@ def echo(name, hubs, connections, seconds, warm=.3, **options):
         with start_load(server, connections, "-t", str(seconds), "-w", str(warm),
                         "-p", str(server.pid)) as load:
             result = parse(load.finish(seconds + warm + 60))
-        check(result["requests"] > 0, name, "answered no request in the window: a stall")
+        check(result["requests"] > 0, server.name, "answered no request in the window: a stall")
         if hubs is not None:
             server.counters(connections)
         return result

@@ -1,0 +1,5 @@
+"""uvloop_echo -- uvloop: asyncio_echo on uvloop's loop"""
+import uvloop
+
+uvloop.install()
+import asyncio_echo     # which runs
