@@ -34,10 +34,18 @@ int child_reaper(pid_t parent)
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
 	sigprocmask(SIG_BLOCK, &set, NULL);
-	signals = signalfd(-1, &set, SFD_CLOEXEC);
+	signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (signals < 0 || prctl(PR_SET_CHILD_SUBREAPER, 1) || prctl(PR_SET_PDEATHSIG, SIGTERM))
 		return -errno;
 	return getppid() == parent ? 0 : -ESRCH;
+}
+
+void child_forgive(void)
+{
+	struct signalfd_siginfo info;
+
+	while (read(signals, &info, sizeof info) > 0)
+		;
 }
 
 static void set_cpus(const struct child *c)
@@ -71,7 +79,8 @@ static void become(const struct child *c, int said)
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	set_cpus(c);
-	if (!redirect("/dev/null", 0) && !redirect(c->out, 1) && !redirect(c->err, 2) &&
+	if (!redirect("/dev/null", 0) && !redirect(c->out, 1) &&
+	    !(strcmp(c->out, c->err) ? redirect(c->err, 2) : dup2(1, 2) - 2) &&
 	    (c->pass < 0 || c->pass == 3 || dup2(c->pass, 3) == 3)) {
 		if (c->pass == 3)
 			fcntl(3, F_SETFD, 0);
@@ -102,18 +111,23 @@ int child_start(struct child *c)
 	c->pid = fork();
 	if (c->pid == 0)
 		become(c, tell);
+	error = errno;
 	close(tell);
 	if (c->pid < 0) {
 		close(said[0]);
-		return -errno;
+		return -error;
 	}
+	error = 0;
 	setpgid(c->pid, c->pid);
 	c->pidfd = (int)syscall(SYS_pidfd_open, c->pid, 0);
 	if (read(said[0], &error, sizeof error) != sizeof error)
 		error = 0;
 	close(said[0]);
-	if (error)
+	if (error) {
 		waitpid(c->pid, NULL, 0);
+		close(c->pidfd);
+		c->ended = true; /* the number is no longer ours to send signals to */
+	}
 	return -error;
 }
 
@@ -121,21 +135,25 @@ int child_wait(struct child *c, int64_t until_ns, int fd)
 {
 	while (!c->ended) {
 		struct pollfd p[3] = {{c->pidfd, POLLIN, 0}, {signals, POLLIN, 0}, {fd, POLLIN, 0}};
-		int64_t left = until_ns - child_now();
+		int64_t now = child_now(), left = until_ns > now ? until_ns - now : 0;
 		struct timespec wait = {left / 1000000000, left % 1000000000};
+		int n = ppoll(p, 3, &wait, NULL);
 
-		if (left <= 0)
-			return -ETIMEDOUT;
-		if (ppoll(p, 3, &wait, NULL) < 0 && errno != EINTR)
+		if (n < 0 && errno != EINTR)
 			return -errno;
+		if (n < 0)
+			continue;
 		if (p[1].revents)
 			return -EINTR;
 		if (p[0].revents) {
 			c->ended_ns = child_now();
-			c->ended = wait4(c->pid, &c->status, 0, &c->used) == c->pid;
+			wait4(c->pid, &c->status, 0, &c->used);
+			c->ended = true;
 			close(c->pidfd);
 		} else if (p[2].revents) {
 			return 1;
+		} else if (!n && !left) {
+			return -ETIMEDOUT;
 		}
 	}
 	return 0;

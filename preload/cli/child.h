@@ -33,6 +33,9 @@ struct child {
 /* child_reaper -- be told of what children leave behind, and end with `parent'. */
 int child_reaper(pid_t parent);
 
+/* child_forgive -- forget the signals until now: what follows is done in spite of them, and ended by the next one. */
+void child_forgive(void);
+
 /* child_start -- start it in a process group of its own. Returns 0, or -errno of what failed, exec included. */
 int child_start(struct child *c);
 

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,6 +55,7 @@ static char **copy_environment(void)
 static char *in_path(const char *name)
 {
 	const char *dir = getenv("PATH");
+	struct stat st;
 	char *path;
 
 	if (strchr(name, '/'))
@@ -63,7 +65,7 @@ static char *in_path(const char *name)
 
 		if (asprintf(&path, "%.*s/%s", (int)n, dir, name) < 0)
 			return NULL;
-		if (!access(path, X_OK))
+		if (!stat(path, &st) && S_ISREG(st.st_mode) && !access(path, X_OK))
 			return path;
 		free(path);
 		dir += n;
@@ -85,8 +87,12 @@ static int start_native(const struct variant *v, struct run_program *to)
 /* start_weft -- as `weft run --require' would: what cannot be helped is not measured as a tie. */
 static int start_weft(const struct variant *v, char **words, size_t n, struct run_program *to)
 {
-	char **argv = calloc(n + 256, sizeof *argv);
+	size_t count = 0;
 	int argc = 0;
+
+	while (v->argv[count])
+		count++;
+	char **argv = calloc(n + count + 4, sizeof *argv);
 
 	if (!argv)
 		return cli_fail(CLI_USAGE, "%s", strerror(errno));
@@ -95,7 +101,7 @@ static int start_weft(const struct variant *v, char **words, size_t n, struct ru
 		argv[argc++] = words[i];
 	argv[argc++] = (char *)"--require";
 	argv[argc++] = (char *)"--";
-	for (size_t i = 0; v->argv[i] && i < 250; i++)
+	for (size_t i = 0; i < count; i++)
 		argv[argc++] = v->argv[i];
 	int status = run_find(argc, argv, to);
 
@@ -137,14 +143,11 @@ static void clean_environment(void)
 {
 	unsetenv("LD_PRELOAD");
 	for (size_t i = 0; environ[i];) {
-		char *end = strchr(environ[i], '='), name[64];
+		char *name = strndup(environ[i], strcspn(environ[i], "="));
 
-		if (strncmp(environ[i], "WEFT_", 5) || !end || end - environ[i] >= (long)sizeof name) {
+		if (!name || strncmp(name, "WEFT_", 5) || unsetenv(name))
 			i++;
-			continue;
-		}
-		snprintf(name, sizeof name, "%.*s", (int)(end - environ[i]), environ[i]);
-		unsetenv(name);
+		free(name);
 	}
 }
 
@@ -185,6 +188,19 @@ static int pair_of(unsigned level, unsigned pair)
 	return status;
 }
 
+/* pair_failed -- was one of its runs void? */
+static bool pair_failed(unsigned level, unsigned pair)
+{
+	bool failed = false;
+
+	for (unsigned v = 0; v < plan.variant_count; v++) {
+		const struct record_run *run = record_find(&record, RUN_TIMED, level, v, pair);
+
+		failed |= run && *run->outcome.error;
+	}
+	return failed;
+}
+
 static void progress(unsigned level, unsigned pairs)
 {
 	struct estimate e;
@@ -213,21 +229,20 @@ static bool enough(unsigned level, unsigned pairs)
 			return true;
 		all &= verdict_reached(&plan.rule, plan.level_count, &one->one.estimate);
 	}
-	return all && pairs >= VERDICT_FEWEST;
+	return all && pairs >= plan.fewest;
 }
 
-/* series -- the pairs of one level. */
+/* series -- the pairs of one level. The time was planned by the first runs, which may have been faster than the rest. */
 static int series(unsigned level, unsigned most)
 {
+	double until = begun + (double)plan.time / 1e9 * (level + 1) / plan.level_count;
 	unsigned look = verdict_look(0);
 	int status = 0;
 
-	for (unsigned pair = 0; pair < most && !status; pair++) {
+	for (unsigned pair = 0; pair < most && (pair < plan.fewest || now() < until) && !status; pair++) {
 		status = pair_of(level, pair);
 		progress(level, pair + 1);
-		bool failed = *shared->error;
-
-		if (!status && (failed || pair + 1 == look) && enough(level, pair + 1))
+		if (!status && (pair + 1 == look || pair_failed(level, pair)) && enough(level, pair + 1))
 			break;
 		if (pair + 1 == look)
 			look = verdict_look(look);
@@ -262,14 +277,14 @@ static unsigned most_pairs(double pair_s)
 
 	for (unsigned look = verdict_look(0); look && look <= fit && look <= (uint64_t)plan.pairs; look = verdict_look(look))
 		most = look;
-	return most < verdict_fewest(&plan.rule, plan.level_count) ? 0 : most;
+	return most < plan.fewest ? 0 : most;
 }
 
 static int too_few(double pair_s)
 {
 	return cli_fail(CLI_USAGE, "a pair takes %.1f s: only %.0f fit into --time %.0f%s, and %u are needed", pair_s,
 			floor((double)plan.time / 1e9 / pair_s / plan.level_count), (double)plan.time / 1e9,
-			plan.level_count > 1 ? " at each level" : "", verdict_fewest(&plan.rule, plan.level_count));
+			plan.level_count > 1 ? " at each level" : "", plan.fewest);
 }
 
 static int run_all(void)
@@ -281,14 +296,14 @@ static int run_all(void)
 		return too_few(least);
 	status = warm_up(&pair_s);
 	if (status)
-		return status;
+		return status == -EINTR ? 0 : status;
 	if (pair_s < least)
 		pair_s = least;
 	unsigned most = most_pairs(pair_s);
 
 	if (!most)
 		return too_few(pair_s);
-	fprintf(stderr, "plan: %d to %u pairs of %.2f s%s, at most %.1f minutes; seed %lld\n", VERDICT_FEWEST, most, pair_s,
+	fprintf(stderr, "plan: %u to %u pairs of %.3g s%s, at most %.1f minutes; seed %lld\n", plan.fewest, most, pair_s,
 		plan.level_count > 1 ? " at each level" : "", most * pair_s * plan.level_count / 60, (long long)plan.seed);
 	for (unsigned l = 0; l < plan.level_count && !status; l++) {
 		status = series(l, most);
@@ -332,6 +347,8 @@ static int read_kept(void)
 	status = record_read(&other, plan.read_b);
 	if (status)
 		return status;
+	if (strcmp(record.primary, other.primary))
+		return cli_fail(CLI_USAGE, "one got its verdict by %s, the other one by %s", record.primary, other.primary);
 	if (strcmp(record.machine, other.machine) && !plan.force)
 		return cli_fail(CLI_USAGE, "they were measured on different machines (%s; %s): --force compares them all the same",
 				record.machine, other.machine);
@@ -340,11 +357,14 @@ static int read_kept(void)
 
 static void warn_of_noise(void)
 {
+	cpu_set_t set;
 	double load;
 
+	CPU_ZERO(&set);
+	sched_getaffinity(0, sizeof set, &set);
 	if (getloadavg(&load, 1) == 1 && load > (double)sysconf(_SC_NPROCESSORS_ONLN) / 2)
 		cli_fail(0, "the machine is busy with other work (load %.1f): intervals will be wide", load);
-	if (sysconf(_SC_NPROCESSORS_ONLN) < 2 && plan.server)
+	if (CPU_COUNT(&set) < 2 && plan.server)
 		cli_fail(0, "one CPU: the server shares it with the load; only requests per CPU-second mean anything");
 }
 
@@ -359,7 +379,6 @@ int compare_command(int argc, char **argv)
 	if (plan.read)
 		return read_kept();
 	clean_environment();
-	setenv("LC_ALL", "C", 1);
 	for (unsigned i = 0; i < plan.variant_count && !status; i++)
 		status = start_variant(&plan.variants[i], &programs[i]);
 	if (status)
@@ -367,6 +386,7 @@ int compare_command(int argc, char **argv)
 	shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (shared == MAP_FAILED)
 		return cli_fail(CLI_USAGE, "%s", strerror(errno));
+	setenv("LC_ALL", "C", 1); /* for the load, whose output is read; the variants have the user's */
 	warn_of_noise();
 	sigaction(SIGINT, &act, NULL);
 	sigaction(SIGTERM, &act, NULL);

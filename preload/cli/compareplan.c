@@ -1,4 +1,5 @@
 /* compareplan.c -- see compareplan.h */
+#include <ctype.h>
 #include <errno.h>
 #include <regex.h>
 #include <signal.h>
@@ -9,6 +10,8 @@
 
 #include "cli.h"
 #include "compareplan.h"
+#include "fill.h"
+#include "ready.h"
 
 #define SECOND	 1000000000ll
 #define CONNECTIONS_MOST 100000
@@ -70,13 +73,23 @@ static struct variant *add_variant(struct compareplan *p, const char *name, size
 	return v;
 }
 
+/* is_name -- it stands in tables, in CSV and before a `='. */
+static bool is_name(const char *s, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!isalnum((unsigned char)s[i]) && !strchr("_-.+/", s[i]))
+			return false;
+	return n > 0 && n < NAME_MOST;
+}
+
 static int read_variant(struct compareplan *p, const char *text)
 {
 	size_t n = strcspn(text, "=");
 	struct variant *v;
 
-	if (!n || !text[n] || n >= NAME_MOST)
-		return cli_fail(CLI_USAGE, "--variant: `NAME=...' is the form, with a NAME of at most %d bytes, not `%s'",
+	if (!text[n] || !is_name(text, n))
+		return cli_fail(CLI_USAGE,
+				"--variant: `NAME=...' is the form, with a NAME of up to %d letters, digits and _-.+/, not `%s'",
 				NAME_MOST - 1, text);
 	v = add_variant(p, text, n);
 	if (!v)
@@ -125,7 +138,7 @@ static int read_metrics(struct compareplan *p)
 		return cli_fail(CLI_USAGE, "--metric: at most %d of them", OUTCOME_METRICS);
 	for (size_t i = 0; i < p->metric.count; i++) {
 		if (!metric_init(&p->metrics[i], p->metric.text[i], error, sizeof error))
-			return cli_fail(CLI_USAGE, "--metric: %s", error);
+			return cli_fail(CLI_USAGE, "%s", error);
 		p->metric_count++;
 	}
 	return 0;
@@ -146,6 +159,18 @@ static int read_signal(struct compareplan *p)
 	return cli_fail(CLI_USAGE, "--stop: `%s' is no signal", p->stop);
 }
 
+/* read_ready -- with a port and a directory like those of the runs. */
+static int read_ready(const struct compareplan *p)
+{
+	const struct fill fill = {.port = 1, .dir = "/tmp/weft-compare.XXXXXX", .seconds = 1, .connections = 1};
+	char *condition = fill_text(&fill, p->ready);
+
+	if (strncmp(p->ready, "tcp:", 4) && strncmp(p->ready, "unix:", 5) && strncmp(p->ready, "line:", 5) &&
+	    strncmp(p->ready, "cmd:", 4))
+		return cli_fail(CLI_USAGE, "--ready: one of tcp:PORT, unix:PATH, line:REGEX and cmd:'...', not `%s'", p->ready);
+	return condition ? ready_check(condition) : cli_fail(CLI_USAGE, "%s", strerror(errno));
+}
+
 static int read_server(struct compareplan *p)
 {
 	int loads = (p->load != NULL) + (p->http != NULL) + (p->echo != 0);
@@ -161,15 +186,12 @@ static int read_server(struct compareplan *p)
 		return cli_fail(CLI_USAGE, "compare: a server needs one load: --http, --echo or --load");
 	if (p->rate > 0 && p->load)
 		return cli_fail(CLI_USAGE, "--rate is for --http and --echo");
-	if (strncmp(p->ready, "tcp:", 4) && strncmp(p->ready, "unix:", 5) && strncmp(p->ready, "line:", 5) &&
-	    strncmp(p->ready, "cmd:", 4))
-		return cli_fail(CLI_USAGE, "--ready: one of tcp:PORT, unix:PATH, line:REGEX and cmd:'...', not `%s'", p->ready);
 	if (p->load) {
 		p->reader = reader_find(p->load);
 		if (!p->reader && !p->metric_count)
 			return cli_fail(CLI_USAGE, "--load: no known tool in `%s'; say by --metric what to read", p->load);
 	}
-	return 0;
+	return read_ready(p);
 }
 
 /* A file that cannot be written is found before the runs, not after an hour of them. */
@@ -217,17 +239,17 @@ static int complete(struct compareplan *p)
 	if (p->variant_count < 2)
 		return cli_fail(CLI_USAGE, "compare: two variants are needed");
 	p->rule = (struct verdict_rule){p->precision, p->margin, verdict_usual.confidence};
-	unsigned fewest = verdict_fewest(&p->rule, p->level_count);
-
-	if (p->quick) {
-		p->seconds = SECOND;
-		for (p->pairs = 0; p->pairs < fewest;)
-			p->pairs = verdict_look((unsigned)p->pairs);
-	}
-	if (p->pairs < fewest)
-		return cli_fail(CLI_USAGE, "--pairs: fewer than %u give no verdict on %u level%s", fewest, p->level_count,
-				p->level_count == 1 ? "" : "s");
 	p->primary = p->server ? FIGURE_PER_CPU : FIGURE_WALL;
+	p->fewest = verdict_look(verdict_fewest(&p->rule, p->level_count) - 1);
+	if (p->quick) {
+		p->pairs = p->fewest;
+		p->seconds = SECOND;
+	}
+	if (p->pairs < p->fewest)
+		return cli_fail(CLI_USAGE, "--pairs: fewer than %u give no verdict on %u level%s", p->fewest, p->level_count,
+				p->level_count == 1 ? "" : "s");
+	if (p->server && p->timeout < p->seconds * 2)
+		return cli_fail(CLI_USAGE, "--timeout: twice the time of --seconds is needed at least");
 	return 0;
 }
 

@@ -41,6 +41,7 @@ struct compareplan {
 	bool server;
 	int stop_signal;
 	struct verdict_rule rule;
+	unsigned fewest; /* pairs: the first look that can end in a verdict */
 	enum figure primary;
 };
 

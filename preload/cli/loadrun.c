@@ -13,7 +13,6 @@
 #include "cost.h"
 #include "loadrun.h"
 
-#define SECOND	   1000000000ll
 #define TAIL_LINES 5
 #define TAIL_BYTES 1200
 #define WORDS	   24
@@ -98,7 +97,6 @@ static void note_memory(const struct cost *c, int64_t connections, struct outcom
 
 struct words {
 	char *word[WORDS];
-	char text[WORDS][300];
 	unsigned count;
 };
 
@@ -108,10 +106,10 @@ static void add(struct words *w, const char *format, ...)
 	va_list ap;
 
 	va_start(ap, format);
-	vsnprintf(w->text[w->count], sizeof w->text[0], format, ap);
+	if (vasprintf(&w->word[w->count], format, ap) < 0)
+		w->word[w->count] = NULL;
+	w->count++;
 	va_end(ap);
-	w->word[w->count] = w->text[w->count];
-	w->word[++w->count] = NULL;
 }
 
 static void word_load(struct words *w, const struct compareplan *plan, const struct fill *fill)
@@ -139,14 +137,15 @@ static void word_load(struct words *w, const struct compareplan *plan, const str
 }
 
 /* follow -- read the phases as they begin, and take the server's costs at both ends of the window. */
-static int follow(struct child *load, struct child *server, int phases, bool memory, int64_t connections, struct outcome *to)
+static int follow(struct child *load, struct child *server, int phases, int64_t until_ns, bool memory, int64_t connections,
+		  struct outcome *to)
 {
 	struct cost from = {0}, until;
 	char line[64];
 	FILE *f = fdopen(phases, "re");
 
 	for (;;) {
-		int r = child_wait(load, child_now() + 100 * SECOND, phases);
+		int r = child_wait(load, until_ns, phases);
 
 		if (r == -EINTR || r == -ETIMEDOUT) {
 			fclose(f);
@@ -166,7 +165,7 @@ static int follow(struct child *load, struct child *server, int phases, bool mem
 		}
 	}
 	fclose(f);
-	return child_wait(load, child_now() + 100 * SECOND, -1);
+	return child_wait(load, until_ns, -1);
 }
 
 static double number(const json_t *object, const char *outer, const char *inner)
@@ -201,7 +200,7 @@ static int built_in(const struct compareplan *plan, const struct fill *fill, str
 		    struct outcome *to)
 {
 	char out[128], err[128];
-	struct words w = {.count = 0};
+	struct words w = {0};
 	struct child load = {
 		.path = "/proc/self/exe", .argv = w.word, .env = environ, .out = out, .err = err, .cpu_first = fill->cpu, .cpu_count = 1,
 	};
@@ -219,15 +218,16 @@ static int built_in(const struct compareplan *plan, const struct fill *fill, str
 		close(phases[0]);
 		return fail(to, "the load: %s", strerror(-status));
 	}
-	status = follow(&load, server, phases[0], memory, fill->connections, to);
+	status = follow(&load, server, phases[0], child_now() + plan->timeout, memory, fill->connections, to);
 	if (status == -EINTR)
 		return status;
 	if (status)
-		return fail(to, "the load does not end");
-	child_wait(server, child_now() + 1, -1);
+		return fail(to, "the load is not done after %g s", (double)plan->timeout / 1e9);
 	if (!WIFEXITED(load.status) || WEXITSTATUS(load.status) > 1)
 		return fail(to, "the load has failed%s", loadrun_tail(err));
-	return take_report(out, to);
+	status = take_report(out, to);
+	/* Its status 1 stands for failed requests, which are counted: no error here. */
+	return status ? status : loadrun_metrics(plan, "weft load", 0, out, err, to);
 }
 
 /* -- a tool ------------------------------------------------------------------------------------------- */
@@ -319,7 +319,6 @@ static int tool(const struct compareplan *plan, const struct fill *fill, struct 
 	note_costs(&from, &until, to);
 	to->figure[FIGURE_LOAD_CPU] = (double)(load.used.ru_utime.tv_sec + load.used.ru_stime.tv_sec) +
 				      (double)(load.used.ru_utime.tv_usec + load.used.ru_stime.tv_usec) / 1e6;
-	child_wait(server, child_now() + 1, -1);
 	status = plan->reader ? take_result(plan, line, load.status, out, err, to) : 0;
 	return status ? status : loadrun_metrics(plan, line, load.status, out, err, to);
 }

@@ -62,12 +62,24 @@ static bool read_percent(const char *text, double *to)
 	return end && (!*end || !strcmp(end, "%")) && *to > 0 && *to < 1;
 }
 
+/* shown -- the name as users write it. Holds until the next call. */
+static const char *shown(const struct option *o)
+{
+	static char name[32];
+	size_t n = 0;
+
+	for (; o->name[n] && n < sizeof name - 1; n++)
+		name[n] = o->name[n] == '_' ? '-' : o->name[n];
+	name[n] = 0;
+	return name;
+}
+
 static int append(const struct option *o, const char *value)
 {
 	struct option_list *list = o->field;
 
 	if (list->count == OPTION_LIST_MOST)
-		return cli_fail(CLI_USAGE, "--%s: at most %d of them", o->name, OPTION_LIST_MOST);
+		return cli_fail(CLI_USAGE, "--%s: at most %d of them", shown(o), OPTION_LIST_MOST);
 	list->text[list->count++] = value;
 	return 0;
 }
@@ -90,16 +102,16 @@ static int set(const struct option *o, const char *value)
 	else if (o->type == OPTION_LIST)
 		return append(o, value);
 	else if (o->type == OPTION_COUNT && !read_count(value, o->field))
-		return cli_fail(CLI_USAGE, "--%s: `%s' is not a number from 1 to %lld", o->name,
+		return cli_fail(CLI_USAGE, "--%s: `%s' is not a number from 1 to %lld", shown(o),
 				value, COUNT_MOST);
 	else if (o->type == OPTION_RATE && !read_rate(value, o->field))
 		return cli_fail(CLI_USAGE, "--%s: `%s' is not a number above 0, of at most %.0f",
-				o->name, value, RATE_MOST);
+				shown(o), value, RATE_MOST);
 	else if (o->type == OPTION_TIME && !option_time(value, o->field))
 		return cli_fail(CLI_USAGE, "--%s: `%s' is not a time like 10, 2.5s, 500ms or 1m",
-				o->name, value);
+				shown(o), value);
 	else if (o->type == OPTION_PERCENT && !read_percent(value, o->field))
-		return cli_fail(CLI_USAGE, "--%s: `%s' is not a percentage like 5%% or 0.5%%", o->name,
+		return cli_fail(CLI_USAGE, "--%s: `%s' is not a percentage like 5%% or 0.5%%", shown(o),
 				value);
 	return 0;
 }
@@ -128,9 +140,9 @@ int option_take(const char *command, const struct option *options, char **argv, 
 		*status = cli_fail(CLI_USAGE, "%s: unknown option `%s'; try `weft %s --help'", command,
 				   argv[0], command);
 	else if (flag && value)
-		*status = cli_fail(CLI_USAGE, "--%s takes no value", o->name);
+		*status = cli_fail(CLI_USAGE, "--%s takes no value", shown(o));
 	else if (!flag && !value && !argv[1])
-		*status = cli_fail(CLI_USAGE, "--%s needs a value: %s", o->name, o->argument);
+		*status = cli_fail(CLI_USAGE, "--%s needs a value: %s", shown(o), o->argument);
 	else if (!flag && !value)
 		*status = set(o, argv[taken++]);
 	else

@@ -92,8 +92,11 @@ static int put(const struct record *r, json_t *object)
 {
 	char *text = object ? json_dumps(object, JSON_REAL_PRECISION(12)) : NULL, *line;
 	int n = text ? asprintf(&line, "%s\n", text) : -1;
-	bool good = n > 0 && write(r->fd, line, (size_t)n) == n;
+	ssize_t written = n > 0 ? write(r->fd, line, (size_t)n) : -1;
+	bool good = n > 0 && written == n;
 
+	if (written >= 0 && !good)
+		errno = ENOSPC;
 	json_decref(object);
 	free(text);
 	if (n > 0)
@@ -109,6 +112,32 @@ static void join_words(char *to, size_t n, char *const *words)
 		at += (size_t)snprintf(to + at, n - at, "%s%s", at ? " " : "", *words);
 }
 
+/* clean -- what is not UTF-8 cannot stand in JSON: an argument, or the cut end of what a server has printed. */
+static void clean(char *text)
+{
+	json_t *whole = json_string(text);
+
+	for (; !whole && *text; text++)
+		if (*text & 0x80)
+			*text = '?';
+	json_decref(whole);
+}
+
+/* open_output -- a line that was cut short when an earlier comparison was killed is ended first. */
+static int open_output(const char *path)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+	char last = '\n';
+
+	if (fd < 0)
+		fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC); /* may be written only */
+	if (fd >= 0 && lseek(fd, -1, SEEK_END) >= 0 && read(fd, &last, 1) == 1 && last != '\n' && write(fd, "\n", 1) < 0) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
 int record_begin(struct record *r, const struct compareplan *plan)
 {
 	*r = (struct record){
@@ -118,6 +147,10 @@ int record_begin(struct record *r, const struct compareplan *plan)
 		.seed = plan->seed, .seconds = (double)plan->seconds / 1e9, .rule = plan->rule, .fd = -1,
 	};
 	join_words(r->program, sizeof r->program, plan->argv);
+	if (plan->program_b)
+		snprintf(r->program + strlen(r->program), sizeof r->program - strlen(r->program), "; %s: %s", plan->variants[1].name,
+			 plan->program_b);
+	clean(r->program);
 	describe_machine(r->machine, sizeof r->machine);
 	snprintf(r->primary, sizeof r->primary, "%s", compareplan_primary(plan));
 	memcpy(r->level, plan->level, sizeof r->level);
@@ -129,7 +162,7 @@ int record_begin(struct record *r, const struct compareplan *plan)
 		memcpy(r->metrics[i], plan->metrics[i].name, METRIC_NAME);
 	if (!plan->output)
 		return 0;
-	r->fd = open(plan->output, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+	r->fd = open_output(plan->output);
 	if (r->fd < 0)
 		return cli_fail(CLI_USAGE, "--output: %s: %s", plan->output, strerror(errno));
 	return put(r, header(r));
@@ -152,7 +185,10 @@ int record_add(struct record *r, const struct record_run *run)
 {
 	int status = keep(r, run);
 
-	return status || r->fd < 0 ? status : put(r, line_of(r, run));
+	if (status)
+		return status;
+	clean(r->runs[r->count - 1].outcome.error);
+	return r->fd < 0 ? 0 : put(r, line_of(r, &r->runs[r->count - 1]));
 }
 
 /* -- reading ------------------------------------------------------------------------------------------ */
@@ -222,8 +258,11 @@ static bool take_header(struct record *r, const json_t *line)
 	}
 	for (unsigned i = 0; i < r->level_count; i++)
 		r->level[i] = json_integer_value(json_array_get(levels, i));
-	for (unsigned i = 0; i < r->metric_count; i++)
+	for (unsigned i = 0; i < r->metric_count; i++) {
+		if (!json_is_string(json_array_get(metrics, i)))
+			return false;
 		snprintf(r->metrics[i], METRIC_NAME, "%s", json_string_value(json_array_get(metrics, i)));
+	}
 	return true;
 }
 
@@ -257,7 +296,7 @@ static bool find_place(const struct record *r, const json_t *line, struct record
 		run->variant++;
 	for (run->level = 0; run->level < r->level_count && whole_of(line, "connections") != r->level[run->level];)
 		run->level++;
-	return run->kind < RUN_KINDS && run->variant < r->variant_count && run->level < r->level_count;
+	return run->kind < RUN_KINDS && run->variant < r->variant_count && run->level < r->level_count && run->pair < ESTIMATE_MOST;
 }
 
 static bool take_run(struct record *r, const json_t *line)
@@ -296,32 +335,51 @@ static bool take(struct record *r, const json_t *line, bool *begun)
 	return *begun;
 }
 
+/* take_text -- one line of the file. Returns 0, -EILSEQ for no JSON, or an exit status. */
+static int take_text(struct record *r, const char *text, const char *path, size_t number, bool *begun)
+{
+	json_t *line = json_loads(text, 0, NULL);
+	int status = -EILSEQ;
+
+	if (line && take(r, line, begun))
+		status = 0;
+	else if (line && json_object_get(line, "weft_compare"))
+		status = cli_fail(CLI_USAGE, "%s: line %zu is of another version of the format than %d", path, number,
+				  RECORD_FORMAT);
+	else if (line)
+		status = cli_fail(CLI_USAGE, "%s: line %zu is none of a comparison", path, number);
+	json_decref(line);
+	return status;
+}
+
+/* A killed comparison may leave half a line, behind which the next one writes its header. */
 int record_read(struct record *r, const char *path)
 {
 	FILE *f = fopen(path, "re");
 	char *text = NULL;
-	size_t size = 0, number = 0;
+	size_t size = 0, number = 0, cut = 0;
 	bool begun = false;
+	int status = 0;
 
 	if (!f)
 		return cli_fail(CLI_USAGE, "%s: %s", path, strerror(errno));
-	while (getline(&text, &size, f) > 0) {
-		json_t *line = json_loads(text, 0, NULL);
-		bool whole = strchr(text, '\n') != NULL, good = line && take(r, line, &begun);
-
+	while (!status && getline(&text, &size, f) > 0) {
 		number++;
-		if (!good && whole && json_object_get(line, "weft_compare"))
-			return cli_fail(CLI_USAGE, "%s: line %zu is of another version of the format than %d", path, number,
-					RECORD_FORMAT);
-		json_decref(line);
-		if (!good && whole)
-			return cli_fail(CLI_USAGE, "%s: line %zu is none of a comparison", path, number);
-		if (!good)
-			cli_fail(0, "%s: the last line was cut short and is left out", path);
+		if (cut && !strstr(text, "\"weft_compare\"")) {
+			status = cli_fail(CLI_USAGE, "%s: line %zu is none of a comparison", path, cut);
+			break;
+		}
+		status = take_text(r, text, path, number, &begun);
+		cut = status == -EILSEQ ? number : 0;
+		status = status == -EILSEQ ? 0 : status;
 	}
+	if (!status && !begun)
+		status = cli_fail(CLI_USAGE, "%s holds no comparison", path);
+	else if (!status && cut)
+		cli_fail(0, "%s: line %zu was cut short and is left out", path, cut);
 	free(text);
 	fclose(f);
-	return begun ? 0 : cli_fail(CLI_USAGE, "%s holds no comparison", path);
+	return status;
 }
 
 double record_value(const struct record *r, const struct record_run *run)

@@ -1,7 +1,8 @@
 /* record.h -- a comparison: what was asked, and every run of it, in memory and in a file
  *
  * The file is JSON, an object a line (weft-compare(1) describes them): a header, then the runs as they come, each written at once,
- * so that a comparison that is killed loses none. A line that was cut short at the end is left out when it is read.
+ * so that a comparison that is killed loses none. A line that was cut short, at the end or before the next header, is left out
+ * when the file is read.
  *
  * Threads: one.
  * Errors:  a line on standard error and an exit status.

@@ -61,7 +61,8 @@ bool summary_ratio(const struct record *r, unsigned level, unsigned variant, sum
 	double logs[ESTIMATE_MOST];
 	unsigned n = collect(r, level, variant, value, which, logs);
 
-	return n && !estimate_pairs(e, logs, n, verdict_usual.confidence);
+	/* The pairs in which neither is zero are no fair sample of all. */
+	return n && n == summary_pairs(r, level, variant) && !estimate_pairs(e, logs, n, verdict_usual.confidence);
 }
 
 static int ascending(const void *a, const void *b)
@@ -202,6 +203,23 @@ static bool native(const struct record *r, unsigned level, unsigned variant, cha
 	return true;
 }
 
+/* changes -- then it is no wonder that another variant's differs. */
+static bool changes(const struct record *r, unsigned level, unsigned variant, char *to, size_t n)
+{
+	const struct record_run *first = record_find(r, RUN_TIMED, level, 0, 0);
+
+	for (size_t i = 0; first && r->same_output && i < r->count; i++) {
+		const struct record_run *run = &r->runs[i];
+
+		if (run->kind == RUN_TIMED && run->level == level && !run->variant && is_valid(run) &&
+		    run->outcome.output != first->outcome.output) {
+			snprintf(to, n, "the output of %s is not the same in all its runs", r->variants[0]);
+			return true;
+		}
+	}
+	return false;
+}
+
 static bool load_was_limit(const struct record *r, unsigned level, unsigned variant, char *to, size_t n)
 {
 	double used = summary_median(r, RUN_TIMED, level, variant, summary_figure, FIGURE_LOAD_CPU);
@@ -261,7 +279,7 @@ static bool preempted(const struct record *r, unsigned level, unsigned variant, 
 
 const char *summary_why(const struct record *r, unsigned level, unsigned variant, unsigned n)
 {
-	static reason *const reasons[] = {native, load_was_limit, blocked, switched, preempted, threads};
+	static reason *const reasons[] = {changes, native, load_was_limit, blocked, switched, preempted, threads};
 	static char text[300];
 
 	for (size_t i = 0; n < REASONS && i < sizeof reasons / sizeof *reasons; i++)

@@ -22,7 +22,8 @@ struct summary {
 
 void summary_make(struct summary *s, const struct record *r);
 
-/* summary_ratio -- the ratio of any figure, with its interval at 95 %. Returns false where there is none. */
+/* summary_ratio -- the ratio of any figure, with its interval at 95 %. Returns false where there is none, as with a
+ * zero among the values. */
 typedef double summary_value(const struct record_run *run, unsigned which);
 bool summary_ratio(const struct record *r, unsigned level, unsigned variant, summary_value *value, unsigned which,
 		   struct estimate *e);

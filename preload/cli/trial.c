@@ -215,22 +215,33 @@ static int run_server(struct run *r)
 {
 	struct child *c = &r->program;
 	const struct compareplan *plan = r->trial->plan;
+	const char *condition = fill_text(&r->fill, plan->ready);
 	char why[300];
+
+	if (!condition)
+		return fail(r, "no memory");
+	/* Else the load would go to a stranger. */
+	if (ready_already(condition))
+		return fail(r, "somebody else serves at %s already", condition);
 	int status = child_start(c);
 
 	if (status)
 		return fail(r, "%s: %s", c->argv[0], strerror(-status));
-	status = ready_wait(c, fill_text(&r->fill, plan->ready), why, sizeof why);
+	status = ready_wait(c, condition, plan->timeout, why, sizeof why);
 	if (status == -ENOTCONN)
 		return fail(r, "%s%s", why, loadrun_tail(r->err));
 	if (status)
 		return status;
 	status = loadrun(plan, &r->fill, c, r->trial->memory, r->to);
-	if (status)
+	if (status == -EINTR)
 		return status;
+	/* A load that fails because nobody serves any more says so in many ways; this is the one that helps. */
+	child_wait(c, 0, -1);
 	if (c->ended)
 		return fail(r, "the server has ended under load (%s %d)%s", WIFEXITED(c->status) ? "status" : "signal",
 			    WIFEXITED(c->status) ? WEXITSTATUS(c->status) : WTERMSIG(c->status), loadrun_tail(r->err));
+	if (status)
+		return status;
 	if (!child_stop(c, plan->stop_signal, PATIENCE))
 		return fail(r, "the server ignores SIG%s: it was killed", sigabbrev_np(plan->stop_signal));
 	r->to->status = c->status;
@@ -240,6 +251,20 @@ static int run_server(struct run *r)
 static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *ftw)
 {
 	return remove(path);
+}
+
+/* clean_up -- after a run that failed or is to end as well: what --prepare has made must not meet the next one. */
+static int clean_up(struct run *r, int status)
+{
+	char error[OUTCOME_ERROR];
+
+	if (!status)
+		return command(r, "--cleanup", r->trial->plan->cleanup);
+	memcpy(error, r->to->error, sizeof error);
+	child_forgive();
+	command(r, "--cleanup", r->trial->plan->cleanup);
+	memcpy(r->to->error, error, sizeof error);
+	return status;
 }
 
 static int run(const struct trial *t, struct outcome *to)
@@ -256,8 +281,8 @@ static int run(const struct trial *t, struct outcome *to)
 	child_sweep();
 	if (t->program->helped && *r.dir)
 		tasks_read(r.dir, &to->tasks);
-	if (*r.dir && !status)
-		status = command(&r, "--cleanup", t->plan->cleanup);
+	if (*r.dir)
+		status = clean_up(&r, status);
 	child_sweep();
 	if (*r.dir)
 		nftw(r.dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
@@ -269,7 +294,8 @@ static int run(const struct trial *t, struct outcome *to)
 int trial_run(const struct trial *t, struct outcome *to)
 {
 	pid_t self = getpid();
-	int status = 0;
+	int status = 0, error;
+	sigset_t set, before;
 
 	*to = (struct outcome){.status = -1};
 	for (unsigned i = 0; i < FIGURES; i++)
@@ -279,18 +305,25 @@ int trial_run(const struct trial *t, struct outcome *to)
 	if (interrupted)
 		return -EINTR;
 	fflush(NULL);
+	/* A signal between the fork and our noting of its number would be passed on to nobody. */
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigprocmask(SIG_BLOCK, &set, &before);
 	running = fork();
+	error = errno;
 	if (running == 0) {
 		setpgid(0, 0);
-		signal(SIGINT, SIG_DFL);
-		signal(SIGTERM, SIG_DFL);
 		status = child_reaper(self);
 		if (!status)
 			status = run(t, to);
+		else
+			snprintf(to->error, sizeof to->error, "a run cannot begin: %s", strerror(-status));
 		_exit(status == -EINTR ? 2 : 0);
 	}
+	sigprocmask(SIG_SETMASK, &before, NULL);
 	if (running < 0) {
-		snprintf(to->error, sizeof to->error, "fork: %s", strerror(errno));
+		snprintf(to->error, sizeof to->error, "fork: %s", strerror(error));
 		return 0;
 	}
 	while (waitpid(running, &status, 0) < 0 && errno == EINTR)

@@ -59,7 +59,7 @@ static double halfwidth_of(const struct estimate *e)
 
 bool verdict_reached(const struct verdict_rule *rule, unsigned levels, const struct estimate *e)
 {
-	return e->pairs >= least_pairs(verdict_confidence(rule, levels)) &&
+	return e->pairs >= verdict_fewest(rule, levels) &&
 	       halfwidth_of(e) <= rule->precision;
 }
 

@@ -1,0 +1,171 @@
+/* test_summary.c -- what the runs of a comparison say: medians, ratios, verdicts, reasons
+ * libs: -ljansson
+ */
+#include "unit.h"
+#include <math.h>
+#include <stdarg.h>
+
+#include "cli.h"
+#include "summary.h"
+
+#define PAIRS 12
+
+static struct record_run runs[PAIRS * 2];
+static struct record record;
+static struct summary summary;
+
+int cli_fail(int status, const char *format, ...)
+{
+	return status;
+}
+
+/* make -- pairs of commands: native takes 1 s and more, weft `factor' of that. */
+static void make(double factor)
+{
+	record = (struct record){
+		.primary_metric = -1, .primary_figure = FIGURE_WALL, .variants = {"native", "weft"}, .variant_count = 2, .weft = {false, true},
+		.level = {10}, .level_count = 1, .rule = verdict_usual, .runs = runs, .count = PAIRS * 2, .seconds = 1,
+	};
+	memset(runs, 0, sizeof runs);
+	for (unsigned i = 0; i < PAIRS * 2; i++) {
+		struct outcome *o = &runs[i].outcome;
+
+		runs[i] = (struct record_run){.kind = RUN_TIMED, .pair = i / 2, .variant = i % 2, .second = i % 2};
+		for (unsigned k = 0; k < FIGURES; k++)
+			o->figure[k] = NAN;
+		o->figure[FIGURE_WALL] = (1 + i / 2 * .01) * (i % 2 ? factor * (1 + (i / 2 % 3) * .001) : 1);
+	}
+}
+
+static enum verdict_kind judged(void)
+{
+	summary_make(&summary, &record);
+	return summary.of[1][0].verdict.kind;
+}
+
+static void assert_near(double a, double b)
+{
+	assert_true(fabs(a - b) < 1e-9);
+}
+
+static void medians_and_ratios_are_those_of_the_runs(void **state)
+{
+	struct estimate e;
+
+	make(2);
+	assert_near(summary_median(&record, RUN_TIMED, 0, 0, summary_figure, FIGURE_WALL), 1.055);
+	assert_true(isnan(summary_median(&record, RUN_TIMED, 0, 0, summary_figure, FIGURE_RATE)));
+	assert_true(isnan(summary_median(&record, RUN_MEMORY, 0, 0, summary_figure, FIGURE_WALL)));
+	assert_true(summary_ratio(&record, 0, 1, summary_figure, FIGURE_WALL, &e));
+	assert_true(fabs(e.ratio - 2.002) < 1e-5);
+	assert_false(summary_ratio(&record, 0, 1, summary_figure, FIGURE_RATE, &e));
+	assert_int_equal(summary_pairs(&record, 0, 1), PAIRS);
+	runs[4].outcome.figure[FIGURE_WALL] = 0;
+	assert_false(summary_ratio(&record, 0, 1, summary_figure, FIGURE_WALL, &e));
+}
+
+static void verdicts_follow_the_runs(void **state)
+{
+	make(2);
+	assert_int_equal(judged(), VERDICT_BETTER);
+	assert_string_equal(summary.of[1][0].verdict.better, "native");
+	make(.5);
+	assert_int_equal(judged(), VERDICT_BETTER);
+	assert_string_equal(summary.of[1][0].verdict.better, "weft");
+	make(1);
+	assert_int_equal(judged(), VERDICT_SAME);
+	record.count = 10;
+	assert_int_equal(judged(), VERDICT_FEW);
+	record.count = 0;
+	assert_int_equal(judged(), VERDICT_FEW);
+	assert_int_equal(summary.of[1][0].verdict.pairs, 0);
+}
+
+static void a_void_run_makes_its_variant_lose_and_its_pair_does_not_count(void **state)
+{
+	make(.5);
+	strcpy(runs[5].outcome.error, "it fell");
+	assert_int_equal(judged(), VERDICT_LOST);
+	assert_string_equal(summary.of[1][0].verdict.better, "native");
+	assert_string_equal(summary.of[1][0].error, "it fell");
+	assert_string_equal(summary.of[1][0].error_of, "weft");
+	assert_int_equal(summary_pairs(&record, 0, 1), PAIRS - 1);
+	runs[8].outcome.failed = 1;
+	assert_int_equal(judged(), VERDICT_FAILED);
+}
+
+static void what_is_not_timed_does_not_count(void **state)
+{
+	make(1);
+	runs[PAIRS * 2 - 1].kind = RUN_WARMUP;
+	strcpy(runs[PAIRS * 2 - 1].outcome.error, "it fell");
+	assert_int_equal(judged(), VERDICT_SAME);
+	assert_int_equal(summary_pairs(&record, 0, 1), PAIRS - 1);
+}
+
+static void statuses_and_outputs_that_differ_are_said(void **state)
+{
+	make(1);
+	runs[7].outcome.output = 5;
+	assert_int_equal(judged(), VERDICT_SAME);
+	record.same_output = true;
+	assert_int_equal(judged(), VERDICT_DIFFERS);
+	assert_non_null(strstr(summary_why(&record, 0, 1, 0), "no threads"));
+	runs[6].outcome.output = 5;
+	assert_string_equal(summary_why(&record, 0, 1, 0), "the output of native is not the same in all its runs");
+	make(1);
+	runs[7].outcome.status = 256;
+	assert_int_equal(judged(), VERDICT_DIFFERS);
+	record.server = true; /* its end is by a signal, as it comes */
+	assert_int_equal(judged(), VERDICT_SAME);
+}
+
+static void a_metric_takes_the_place_of_the_figure(void **state)
+{
+	make(2);
+	record.primary_metric = 1;
+	record.higher = true;
+	for (unsigned i = 0; i < PAIRS * 2; i++) {
+		runs[i].outcome.metric[0] = NAN;
+		runs[i].outcome.metric[1] = 100 + i % 2 * (50 + i / 2 % 3);
+	}
+	assert_int_equal(judged(), VERDICT_BETTER);
+	assert_string_equal(summary.of[1][0].verdict.better, "weft");
+	assert_near(summary_median(&record, RUN_TIMED, 0, 0, summary_metric, 1), 100);
+}
+
+static void a_coarse_figure_gives_no_verdict(void **state)
+{
+	make(2);
+	runs[3].outcome.coarse = true;
+	assert_int_equal(judged(), VERDICT_COARSE);
+}
+
+static void reasons_are_told(void **state)
+{
+	make(1);
+	assert_string_equal(summary_why(&record, 0, 1, 0), "0 tasks: this program makes no threads, so Weft has nothing to do");
+	assert_null(summary_why(&record, 0, 1, 1));
+	assert_null(summary_why(&record, 0, 0, 0));
+	runs[1].outcome.tasks = (struct outcome_tasks){.seen = true, .why = "too old"};
+	assert_string_equal(summary_why(&record, 0, 1, 0), "0 tasks: it ran natively: too old");
+	runs[1].outcome.tasks = (struct outcome_tasks){.seen = true, .active = true, .hubs = 2, .most = 7};
+	assert_string_equal(summary_why(&record, 0, 1, 0), "up to 7 tasks at once on 2 hubs");
+	assert_null(summary_why(&record, 0, 1, 1));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(medians_and_ratios_are_those_of_the_runs),
+		cmocka_unit_test(verdicts_follow_the_runs),
+		cmocka_unit_test(a_void_run_makes_its_variant_lose_and_its_pair_does_not_count),
+		cmocka_unit_test(what_is_not_timed_does_not_count),
+		cmocka_unit_test(statuses_and_outputs_that_differ_are_said),
+		cmocka_unit_test(a_metric_takes_the_place_of_the_figure),
+		cmocka_unit_test(a_coarse_figure_gives_no_verdict),
+		cmocka_unit_test(reasons_are_told),
+	};
+
+	return RUN_GROUP(tests);
+}
