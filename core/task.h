@@ -36,6 +36,7 @@ enum wake {
 #define TASK_INDEX_BITS 22
 #define TASK_NO_INDEX	UINT32_MAX
 #define TASK_AFFINITY	128
+#define TASK_REAL_POLICY 255
 
 struct task {
 	/* Two lines of the cache are touched by every wait; the rest lies behind them. */
@@ -69,7 +70,7 @@ struct task {
 	siginfo_t *siginfo;		/* of a signal that came to the process */
 	uint64_t sigsaved;		/* mask to go back to after the handlers, when sigrestore */
 	bool sigrestore;
-	uint8_t policy;			/* SCHED_OTHER, SCHED_BATCH or SCHED_IDLE: kept and told */
+	uint8_t policy;			/* SCHED_OTHER, SCHED_BATCH or SCHED_IDLE: kept and told; TASK_REAL_POLICY: the carrier's */
 	uintptr_t sigalt_sp, sigalt_size;
 	void *preempt;			/* buffer for the kernel's frame, once it was preempted */
 	uintptr_t elsewhere;		/* 64 KiB region outside its stack that was found to be its own */

@@ -7,6 +7,7 @@
  * last access to the dying stack and thread control block: libc gives both away as soon as it sees it.
  */
 #include <linux/sched.h>
+#include <linux/seccomp.h>
 #include <sys/prctl.h>
 #include "thread.h"
 #include "conf.h"
@@ -244,6 +245,8 @@ static long virtual_policy(struct task *who, struct arch_frame *f)
 {
 	const int *priority = (const int *)ARG3(f);
 
+	if (who->policy == TASK_REAL_POLICY)
+		return GATE_NATIVE;
 	if (f->nr == __NR_sched_getscheduler && who->policy)
 		return who->policy;
 	if (f->nr != __NR_sched_setscheduler || !user_readable(priority, sizeof *priority) || *priority != 0)
@@ -268,7 +271,12 @@ long thread_sched_tid(struct task *t, struct arch_frame *f)
 	lock_drop(&task_lock);
 	if (r != GATE_NATIVE)
 		return r;
-	return arch_syscall((long)f->nr, 0, (long)ARG2(f), (long)ARG3(f), (long)ARG4(f), 0, 0);
+	r = arch_syscall((long)f->nr, 0, (long)ARG2(f), (long)ARG3(f), (long)ARG4(f), 0, 0);
+	if (r == 0 && who == t && f->nr == __NR_sched_setattr)
+		t->policy = TASK_REAL_POLICY;
+	if (r == 0 && who == t && f->nr == __NR_sched_setscheduler)
+		t->policy = ARG2(f) == SCHED_NORMAL ? SCHED_NORMAL : TASK_REAL_POLICY;
+	return r;
 }
 
 /* Does a set hold a CPU that our carriers may use? */
@@ -330,8 +338,29 @@ long thread_sched_getaffinity(struct task *t, struct arch_frame *f)
 	return r;
 }
 
+/* A filter of system calls knows nothing of ours. With one task, everything is left to the kernel from here on. Programs ask with
+ * a filter at NULL what the kernel can do: that sets none. */
+static void step_aside(struct task *t, uint64_t mode, uint64_t filter)
+{
+	if (load_relaxed(&task_count) > 1 || (mode == SECCOMP_MODE_FILTER && !user_readable((void *)filter, 8)))
+		return;
+	signal_retire(t);
+	gate_calls = 0;
+}
+
+long thread_seccomp(struct task *t, struct arch_frame *f)
+{
+	if (ARG1(f) == SECCOMP_SET_MODE_STRICT || ARG1(f) == SECCOMP_SET_MODE_FILTER)
+		step_aside(t, ARG1(f) == SECCOMP_SET_MODE_FILTER ? SECCOMP_MODE_FILTER : SECCOMP_MODE_STRICT, ARG3(f));
+	return GATE_NATIVE;
+}
+
 long thread_prctl(struct task *t, struct arch_frame *f)
 {
+	if (ARG1(f) == PR_SET_SECCOMP) {
+		step_aside(t, ARG2(f), ARG3(f));
+		return GATE_NATIVE;
+	}
 	if (ARG1(f) == PR_GET_NAME) {
 		if (!user_readable((void *)ARG2(f), sizeof t->name))
 			return -EFAULT;

@@ -315,6 +315,15 @@ static int run_all(void)
 
 /* -- the command ---------------------------------------------------------------------------------------- */
 
+static bool any_pair(const struct record *r)
+{
+	for (unsigned l = 0; l < r->level_count; l++)
+		for (unsigned v = 1; v < r->variant_count; v++)
+			if (summary_pairs(r, l, v))
+				return true;
+	return false;
+}
+
 static int finish(const struct record *r)
 {
 	static struct summary s;
@@ -329,6 +338,8 @@ static int finish(const struct record *r)
 		comparereport_text(r, &s);
 	if (!status && plan.plot)
 		status = plot(r, &s, plan.plot);
+	if (!status && !any_pair(r))
+		return cli_fail(CLI_USAGE, "there is not one pair of runs that counts");
 	for (unsigned l = 0; l < r->level_count && plan.fail_if_worse > 0; l++) {
 		int one = verdict_worse(&s.of[1][l].one, &s.of[1][l].verdict, plan.fail_if_worse);
 

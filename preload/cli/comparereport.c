@@ -43,7 +43,7 @@ static void print_row(const struct record *r, unsigned level, unsigned variant, 
 		a = summary_median(r, kind, level, 0, value, which);
 		b = summary_median(r, kind, level, variant, value, which);
 	}
-	if (!isfinite(a) && !isfinite(b))
+	if ((!isfinite(a) && !isfinite(b)) || (a == 0 && b == 0))
 		return;
 	printf("  %-32s %13s %13s", name, in_unit(a, unit), in_unit(b, unit));
 	if (kind == RUN_TIMED && summary_ratio(r, level, variant, value, which, &e))
@@ -73,7 +73,9 @@ static void print_verdict(const struct record *r, const struct summary_one *s, u
 
 	verdict_text(&s->verdict, text, sizeof text);
 	printf("  %s%s%s\n", BOLD, text, PLAIN);
-	printf("    by %s, %u pairs%s\n", r->primary, summary_pairs(r, level, variant), r->quick ? " (--quick: a first look)" : "");
+	unsigned pairs = summary_pairs(r, level, variant);
+
+	printf("    by %s, %u pair%s%s\n", r->primary, pairs, pairs == 1 ? "" : "s", r->quick ? " (--quick: a first look)" : "");
 	if (s->error)
 		printf("  a run of %s was void: %s\n", s->error_of, s->error);
 	for (unsigned i = 0; (why = summary_why(r, level, variant, i)); i++)
@@ -91,7 +93,7 @@ void comparereport_text(const struct record *r, const struct summary *s)
 			print_rows(r, l, v);
 			print_verdict(r, &s->of[v][l], l, v);
 		}
-	if (r->server && !r->fixed_rate)
+	if (r->server && !r->fixed_rate && r->primary_metric < 0)
 		puts("\nLatencies are at different rates: not judged (--rate makes them equal). On loopback the sender\n"
 		     "pays for the receiver's share of the kernel's work.");
 }

@@ -37,11 +37,10 @@ static double own_time(pid_t pid)
 	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-/* from_stat -- what only /proc/PID/stat tells: faults, and the time of children that were waited for. */
+/* from_stat -- what only /proc/PID/stat tells: the time of children that were waited for. */
 static void from_stat(pid_t pid, struct cost *c)
 {
 	char path[64], text[1024], *at;
-	unsigned long minor, major;
 	long user, system;
 	FILE *f;
 	size_t n;
@@ -54,10 +53,8 @@ static void from_stat(pid_t pid, struct cost *c)
 	fclose(f);
 	text[n] = 0;
 	at = strrchr(text, ')');
-	if (!at || sscanf(at + 2, "%*c %*d %*d %*d %*d %*d %*u %lu %*u %lu %*u %*u %*u %ld %ld", &minor, &major, &user,
-			  &system) != 4)
+	if (!at || sscanf(at + 2, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %ld %ld", &user, &system) != 2)
 		return;
-	c->faults += minor + major;
 	c->cpu_s += (double)(user + system) / (double)sysconf(_SC_CLK_TCK);
 }
 
@@ -86,8 +83,6 @@ static void add_threads(pid_t pid, bool memory, struct cost *c)
 		if (*e->d_name == '.')
 			continue;
 		c->threads++;
-		snprintf(path, sizeof path, "/proc/%d/task/%s/status", pid, e->d_name);
-		c->switches += field(path, "voluntary_ctxt_switches") + field(path, "nonvoluntary_ctxt_switches");
 		snprintf(path, sizeof path, "/proc/%d/task/%s/children", pid, e->d_name);
 		add_children(path, memory, c);
 	}

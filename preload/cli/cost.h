@@ -13,8 +13,6 @@ struct cost {
 	double cpu_s;	    /* threads that have ended included; of children that have, in ticks of 10 ms */
 	double peak;	    /* bytes, the sum of each one's peak */
 	uint64_t threads;   /* kernel threads that live */
-	uint64_t switches;  /* of these, voluntary or not */
-	uint64_t faults;
 	/* with `memory' only, in bytes: */
 	double pss, page_tables, kernel_stacks;
 };

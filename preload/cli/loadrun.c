@@ -69,8 +69,6 @@ static struct cost difference(const struct cost *from, const struct cost *to)
 	struct cost d = *to;
 
 	d.cpu_s -= from->cpu_s;
-	d.switches -= from->switches < to->switches ? from->switches : to->switches;
-	d.faults -= from->faults < to->faults ? from->faults : to->faults;
 	return d;
 }
 
@@ -80,9 +78,7 @@ static void note_costs(const struct cost *from, const struct cost *until, struct
 
 	to->figure[FIGURE_CPU] = d.cpu_s;
 	to->figure[FIGURE_PEAK] = d.peak;
-	to->figure[FIGURE_THREADS] = (double)d.threads;
-	to->figure[FIGURE_FAULTS] = (double)d.faults;
-	to->figure[FIGURE_SWITCHES] = (double)d.switches;
+	to->figure[FIGURE_THREADS] = (double)(from->threads > until->threads ? from->threads : until->threads);
 }
 
 static void note_memory(const struct cost *c, int64_t connections, struct outcome *to)
@@ -189,7 +185,7 @@ static int take_report(const char *path, struct outcome *to)
 	to->figure[FIGURE_P90] = number(report, "latency", "p90_ns") / 1e9;
 	to->figure[FIGURE_P99] = number(report, "latency", "p99_ns") / 1e9;
 	to->figure[FIGURE_MAX] = number(report, "latency", "max_ns") / 1e9;
-	to->figure[FIGURE_LOAD_CPU] = number(report, "generator", "cpu_s");
+	to->figure[FIGURE_LOAD_SHARE] = number(report, "generator", "cpu_s") / number(report, "window_s", NULL);
 	to->figure[FIGURE_PER_CPU] = cpu > 0 ? to->requests / cpu : NAN;
 	to->coarse = to->requests < QUANTITY_STEPS;
 	json_decref(report);
@@ -317,8 +313,9 @@ static int tool(const struct compareplan *plan, const struct fill *fill, struct 
 	}
 	until = cost_of(server->pid, false);
 	note_costs(&from, &until, to);
-	to->figure[FIGURE_LOAD_CPU] = (double)(load.used.ru_utime.tv_sec + load.used.ru_stime.tv_sec) +
-				      (double)(load.used.ru_utime.tv_usec + load.used.ru_stime.tv_usec) / 1e6;
+	to->figure[FIGURE_LOAD_SHARE] = ((double)(load.used.ru_utime.tv_sec + load.used.ru_stime.tv_sec) +
+					 (double)(load.used.ru_utime.tv_usec + load.used.ru_stime.tv_usec) / 1e6) /
+					((double)(load.ended_ns - load.begun_ns) / 1e9);
 	status = plan->reader ? take_result(plan, line, load.status, out, err, to) : 0;
 	return status ? status : loadrun_metrics(plan, line, load.status, out, err, to);
 }

@@ -194,7 +194,7 @@ static bool native(const struct record *r, unsigned level, unsigned variant, cha
 {
 	const struct outcome_tasks *t = tasks_of(r, level, variant);
 
-	if (!r->weft[variant] || (t && t->active))
+	if (!r->weft[variant] || (t && t->active) || (!t && !summary_pairs(r, level, variant)))
 		return false;
 	if (t && *t->why)
 		snprintf(to, n, "0 tasks: it ran natively: %s", t->why);
@@ -222,12 +222,12 @@ static bool changes(const struct record *r, unsigned level, unsigned variant, ch
 
 static bool load_was_limit(const struct record *r, unsigned level, unsigned variant, char *to, size_t n)
 {
-	double used = summary_median(r, RUN_TIMED, level, variant, summary_figure, FIGURE_LOAD_CPU);
+	double used = summary_median(r, RUN_TIMED, level, variant, summary_figure, FIGURE_LOAD_SHARE);
 
-	if (!r->server || !(used > .97 * r->seconds))
+	if (!r->server || !(used > .97))
 		return false;
 	snprintf(to, n, "the load used %.0f %% of its CPU: its rate is the load's limit, not that of %s",
-		 100 * used / r->seconds, r->variants[variant]);
+		 100 * used, r->variants[variant]);
 	return true;
 }
 

@@ -245,6 +245,9 @@ static int run_server(struct run *r)
 	if (!child_stop(c, plan->stop_signal, PATIENCE))
 		return fail(r, "the server ignores SIG%s: it was killed", sigabbrev_np(plan->stop_signal));
 	r->to->status = c->status;
+	/* Of its whole life: the kernel tells of threads that have ended only at the end of all. */
+	r->to->figure[FIGURE_FAULTS] = (double)(c->used.ru_minflt + c->used.ru_majflt);
+	r->to->figure[FIGURE_SWITCHES] = (double)(c->used.ru_nvcsw + c->used.ru_nivcsw);
 	return 0;
 }
 
