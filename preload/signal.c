@@ -419,17 +419,6 @@ static void install(int sig)
 	sys_sigaction(sig, &real, NULL);
 }
 
-void signal_retire(struct task *t)
-{
-	stack_t alt = {(void *)t->sigalt_sp, t->sigalt_size ? 0 : SS_DISABLE, t->sigalt_size};
-
-	for (int sig = 1; sig <= SIGNALS; sig++)
-		if (caught(sig))
-			sys_sigaction(sig, &actions[sig], NULL);
-	SYS(__NR_sigaltstack, &alt, NULL);
-	sys_sigmask(SIG_SETMASK, &t->sigmask, NULL);
-}
-
 void signal_init(struct task *t)
 {
 	for (int sig = 1; sig <= SIGNALS; sig++) {

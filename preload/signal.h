@@ -20,9 +20,6 @@
 /* signal_init -- take over from the kernel what was set before activation. */
 void signal_init(struct task *t);
 
-/* signal_retire -- give it all back: the only task is left to the kernel. */
-void signal_retire(struct task *t);
-
 /* signal_due -- look before leaving the gate: a load or two. */
 static inline bool signal_due(const struct task *t)
 {

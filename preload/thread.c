@@ -12,6 +12,7 @@
 #include "thread.h"
 #include "conf.h"
 #include "futex.h"
+#include "inject.h"
 #include "log.h"
 #include "mem.h"
 #include "monitor.h"
@@ -338,13 +339,28 @@ long thread_sched_getaffinity(struct task *t, struct arch_frame *f)
 	return r;
 }
 
+/* Handlers, stack and mask become the kernel's again. */
+static void give_back_signals(struct task *t)
+{
+	stack_t alt = {(void *)t->sigalt_sp, t->sigalt_size ? 0 : SS_DISABLE, t->sigalt_size};
+	struct uapi_sigaction act;
+
+	for (int sig = 1; sig <= 64; sig++) {
+		signal_action(sig, &act);
+		if ((void *)act.handler != (void *)SIG_DFL && (void *)act.handler != (void *)SIG_IGN)
+			sys_sigaction(sig, &act, NULL);
+	}
+	SYS(__NR_sigaltstack, &alt, NULL);
+	sys_sigmask(SIG_SETMASK, &t->sigmask, NULL);
+}
+
 /* A filter of system calls knows nothing of ours. With one task, everything is left to the kernel from here on. Programs ask with
  * a filter at NULL what the kernel can do: that sets none. */
 static void step_aside(struct task *t, uint64_t mode, uint64_t filter)
 {
 	if (load_relaxed(&task_count) > 1 || (mode == SECCOMP_MODE_FILTER && !user_readable((void *)filter, 8)))
 		return;
-	signal_retire(t);
+	give_back_signals(t);
 	gate_calls = 0;
 }
 
