@@ -16,6 +16,7 @@ static volatile sig_atomic_t handled;
 
 static void note(int sig)
 {
+	(void)sig;
 	handled++;
 }
 

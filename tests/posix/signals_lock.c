@@ -22,6 +22,7 @@ static void *work(void *arg)
 
 static void note(int sig)
 {
+	(void)sig;
 	handled++;
 }
 
