@@ -250,9 +250,9 @@ static bool switched(const struct record *r, unsigned level, unsigned variant, c
 
 	if (!(a > 100 || b > 100) || (a < 2 * b && b < 2 * a))
 		return false;
-	snprintf(to, n, "the kernel switched threads %s times a run, %s natively", unit_number(b), unit_number(a));
+	snprintf(to, n, "the kernel switched threads %s times a run, natively %s", unit_number(b), unit_number(a));
 	if (t && t->active)
-		snprintf(to + strlen(to), n - strlen(to), "; tasks were switched %s times in user space",
+		snprintf(to + strlen(to), n - strlen(to), "; tasks %s times in user space",
 			 unit_grouped(t->switches));
 	return true;
 }
