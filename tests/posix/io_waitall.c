@@ -188,7 +188,8 @@ static void *receive_ten(void *arg)
 	CHECK_EQ(p.revents, POLLIN);
 	CHECK_EQ(recv(fds[0], data, sizeof(data), 0), 10);
 	step_add(&arrived, 1);
-	CHECK_EQ(recv(fds[0], data, sizeof(data), 0), 12);
+	CHECK_EQ(recv(fds[0], data, sizeof(data), 0), 17);
+	step_add(&arrived, 1);
 	return arg;
 }
 
@@ -219,8 +220,9 @@ static void rcvlowat_is_waited_for(void)
 	step_wait(&arrived, 2);
 	write_all(fds[1], "12345", 5);
 	let_block();
-	CHECK_EQ(unread(), 5);
-	write_all(fds[1], "67890ab", 7);
+	/* It may have taken the five into its buffer, but waits for more; and is woken when as many again are there. */
+	CHECK_EQ(step_at(&arrived), 2);
+	write_all(fds[1], "67890abcdefg", 12);
 	thread_join(thread);
 	close_pair(fds);
 }
