@@ -58,7 +58,7 @@ static inline long gate_again(struct task *t, struct arch_frame *f)
 			     (long)ARG6(f));
 }
 
-/* user_readable -- can n <= 16 bytes of the program be read? Asked before a park, where a fault would be ours. */
+/* user_readable -- can n <= 24 bytes of the program be read? Asked before a park, where a fault would be ours. */
 bool user_readable(const void *p, size_t n);
 
 /* user_deadline -- an absolute deadline from a relative timespec (NULL: FOREVER). -EFAULT, -EINVAL as negatives. */

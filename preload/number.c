@@ -91,8 +91,9 @@ static void enlarge(int number)
 		return;
 	while (size / 4 <= (uint32_t)number)
 		size *= 2;
+	/* A task that is alone would only wait for the worker, too; and in the child of a fork there is nobody to wait for. */
 	if (was < size && cas(&room, was, size))
-		room_for(task_self(), size);
+		room_for(load_relaxed(&task_count) > 1 ? task_self() : NULL, size);
 }
 
 void number_start(void)

@@ -120,7 +120,7 @@ static void robust_death(struct hub *h, struct task *t, uint32_t *word, bool pi)
 /* What the program has named may be anywhere; libc's own stands behind the thread pointer. */
 static bool is_there(const struct task *t, const void *p, size_t n)
 {
-	return p && ((uintptr_t)p - t->fs < PAGE || (user_readable(p, 8) && user_readable((const char *)p + n - 8, 8)));
+	return p && ((uintptr_t)p - t->fs < PAGE || user_readable(p, n));
 }
 
 /* It may hold anything: as in the kernel, what cannot be read ends it. */
@@ -154,7 +154,7 @@ static void on_exit_task(struct hub *h, struct task *t)
 	if (t->preempt)
 		sys_munmap(t->preempt, 16384);
 	STAT_ADD(h, tasks_ended, 1);
-	if (is_there(t, clear, 8)) {
+	if (is_there(t, clear, sizeof *clear)) {
 		store_release(clear, 0);
 		futex_wake(h, (uint32_t *)clear, 1, ~0u);
 		if (unlikely(load_seq(&shared_guessed)))

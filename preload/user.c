@@ -11,13 +11,21 @@ static bool on_stack_in_use(const void *p, size_t n)
 	return t && task_on_own_stack(t, sp) && (uintptr_t)p >= sp && (uintptr_t)p < top && n <= top - (uintptr_t)p;
 }
 
+/* epoll_ctl copies its event (12 bytes) in before it looks at the descriptors: EBADF says that it could. */
+static bool can_copy(const char *p)
+{
+	return SYS(__NR_epoll_ctl, -1, EPOLL_CTL_ADD, -1, p) == -EBADF;
+}
+
 bool user_readable(const void *p, size_t n)
 {
+	const char *from = p, *last = from + n - 12;
+
 	if (likely(on_stack_in_use(p, n)))
 		return true;
-	/* epoll_ctl copies its event (12 bytes) in before it looks at the descriptors: EBADF says that it could. */
-	return SYS(__NR_epoll_ctl, -1, EPOLL_CTL_ADD, -1, p) == -EBADF &&
-	       (n <= 12 || SYS(__NR_epoll_ctl, -1, EPOLL_CTL_ADD, -1, (const char *)p + n - 12) == -EBADF);
+	if (n <= 12)	/* what is shorter may end with its page */
+		return can_copy((uintptr_t)p % PAGE > PAGE - 12 ? last : from);
+	return can_copy(from) && can_copy(last);
 }
 
 int64_t user_deadline(const struct __kernel_timespec *ts)

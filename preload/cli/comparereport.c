@@ -173,7 +173,7 @@ int comparereport_csv(const struct record *r)
 		const struct record_run *run = &r->runs[i];
 		const struct outcome *o = &run->outcome;
 
-		printf("%s,%s,%lld,%u,%d,%.3f,%d,%.12g,%.12g", run->kind == RUN_TIMED ? "timed" : run->kind == RUN_WARMUP ? "warmup" : "memory",
+		printf("%s,%s,%lld,%u,%d,%.3f,%d,%.12g,%.12g", record_kind_names[run->kind],
 		       r->variants[run->variant], (long long)r->level[run->level], run->pair, run->second, o->begun, o->status,
 		       o->requests, o->failed);
 		for (unsigned k = 0; k < r->metric_count; k++)
@@ -186,24 +186,6 @@ int comparereport_csv(const struct record *r)
 }
 
 /* -- two kept ones ------------------------------------------------------------------------------------ */
-
-static unsigned logs_of(const struct record *r, unsigned level, unsigned variant, double *logs)
-{
-	unsigned n = 0;
-
-	for (unsigned pair = 0; n < ESTIMATE_MOST; pair++) {
-		const struct record_run *a = record_find(r, RUN_TIMED, level, 0, pair);
-		const struct record_run *b = record_find(r, RUN_TIMED, level, variant, pair);
-
-		if (!a || !b)
-			return n;
-		double ratio = record_value(r, b) / record_value(r, a);
-
-		if (isfinite(ratio) && ratio > 0)
-			logs[n++] = log(ratio);
-	}
-	return n;
-}
 
 int comparereport_two(const struct record *a, const struct record *b)
 {
@@ -218,7 +200,7 @@ int comparereport_two(const struct record *a, const struct record *b)
 
 				if (a->level[l] != b->level[m] || strcmp(a->variants[v], b->variants[v]))
 					continue;
-				unsigned n = logs_of(a, l, v, x), k = logs_of(b, m, v, y);
+				unsigned n = summary_logs(a, l, v, x), k = summary_logs(b, m, v, y);
 
 				if (!n || !k || estimate_pairs(&one, x, n, .95) || estimate_pairs(&two, y, k, .95) ||
 				    estimate_between(&e, y, k, x, n, .95))

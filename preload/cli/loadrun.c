@@ -64,20 +64,10 @@ const char *loadrun_tail(const char *path)
 	return tail;
 }
 
-static struct cost difference(const struct cost *from, const struct cost *to)
-{
-	struct cost d = *to;
-
-	d.cpu_s -= from->cpu_s;
-	return d;
-}
-
 static void note_costs(const struct cost *from, const struct cost *until, struct outcome *to)
 {
-	struct cost d = difference(from, until);
-
-	to->figure[FIGURE_CPU] = d.cpu_s;
-	to->figure[FIGURE_PEAK] = d.peak;
+	to->figure[FIGURE_CPU] = until->cpu_s - from->cpu_s;
+	to->figure[FIGURE_PEAK] = until->peak;
 	to->figure[FIGURE_THREADS] = (double)(from->threads > until->threads ? from->threads : until->threads);
 }
 

@@ -12,7 +12,7 @@
 #include "cli.h"
 #include "record.h"
 
-static const char *const kind_names[RUN_KINDS] = {"timed", "warmup", "memory"};
+const char *const record_kind_names[RUN_KINDS] = {"timed", "warmup", "memory"};
 
 /* -- writing ------------------------------------------------------------------------------------------ */
 
@@ -80,7 +80,7 @@ static json_t *line_of(const struct record *r, const struct record_run *run)
 	for (unsigned i = 0; i < r->metric_count; i++)
 		json_object_set_new(metrics, r->metrics[i], number(o->metric[i]));
 	snprintf(output, sizeof output, "%016llx", (unsigned long long)o->output);
-	return json_pack("{s:s, s:s, s:I, s:i, s:b, s:f, s:i, s:s, s:o, s:o, s:b, s:o, s:o, s:o, s:s}", "kind", kind_names[run->kind],
+	return json_pack("{s:s, s:s, s:I, s:i, s:b, s:f, s:i, s:s, s:o, s:o, s:b, s:o, s:o, s:o, s:s}", "kind", record_kind_names[run->kind],
 			 "variant", r->variants[run->variant], "connections", (json_int_t)r->level[run->level], "pair",
 			 (int)run->pair, "second", run->second, "begun_s", o->begun, "status", o->status, "output", output,
 			 "requests", number(o->requests), "failed", number(o->failed), "coarse", o->coarse, "figures", figures,
@@ -290,7 +290,7 @@ static bool find_place(const struct record *r, const json_t *line, struct record
 
 	text_of(line, "kind", kind, sizeof kind);
 	text_of(line, "variant", variant, sizeof variant);
-	for (run->kind = 0; run->kind < RUN_KINDS && strcmp(kind, kind_names[run->kind]);)
+	for (run->kind = 0; run->kind < RUN_KINDS && strcmp(kind, record_kind_names[run->kind]);)
 		run->kind++;
 	for (run->variant = 0; run->variant < r->variant_count && strcmp(variant, r->variants[run->variant]);)
 		run->variant++;

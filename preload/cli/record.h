@@ -16,6 +16,7 @@
 #define RECORD_FORMAT 1
 
 enum run_kind { RUN_TIMED, RUN_WARMUP, RUN_MEMORY, RUN_KINDS };
+extern const char *const record_kind_names[RUN_KINDS];
 
 struct record_run {
 	enum run_kind kind;

@@ -100,9 +100,12 @@ unsigned summary_pairs(const struct record *r, unsigned level, unsigned variant)
 	return n;
 }
 
-static double primary(const struct record_run *run, unsigned which)
+unsigned summary_logs(const struct record *r, unsigned level, unsigned variant, double *logs)
 {
-	return which < FIGURES ? run->outcome.figure[which] : run->outcome.metric[which - FIGURES];
+	bool metric = r->primary_metric >= 0;
+
+	return collect(r, level, variant, metric ? summary_metric : summary_figure,
+		       metric ? (unsigned)r->primary_metric : r->primary_figure, logs);
 }
 
 /* -- verdicts ---------------------------------------------------------------------------------------- */
@@ -147,9 +150,8 @@ static bool differs(const struct record *r, unsigned level, unsigned variant)
 
 static void judge_one(const struct record *r, unsigned level, unsigned variant, double confidence, struct summary_one *s)
 {
-	unsigned which = r->primary_metric >= 0 ? FIGURES + (unsigned)r->primary_metric : r->primary_figure;
 	double logs[ESTIMATE_MOST];
-	unsigned n = collect(r, level, variant, primary, which, logs);
+	unsigned n = summary_logs(r, level, variant, logs);
 
 	s->one = (struct verdict_case){.base = r->variants[0], .name = r->variants[variant], .higher = r->higher};
 	s->one.base_failed = look_at(r, level, 0, s);

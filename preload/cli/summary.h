@@ -34,6 +34,9 @@ double summary_median(const struct record *r, enum run_kind kind, unsigned level
 
 summary_value summary_figure, summary_metric;
 
+/* summary_logs -- of the primary figure's ratios, in order of time; room for ESTIMATE_MOST. Returns how many. */
+unsigned summary_logs(const struct record *r, unsigned level, unsigned variant, double *logs);
+
 /* summary_pairs -- how many pairs have a valid run of each. */
 unsigned summary_pairs(const struct record *r, unsigned level, unsigned variant);
 

@@ -4,6 +4,7 @@
  */
 #include "check.h"
 #include <linux/futex.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 
@@ -52,6 +53,28 @@ static void *forgets_its_address(void *arg)
 	return NULL;
 }
 
+static int *last_word;	/* of a page behind which there is none */
+
+static void *moves_its_address(void *arg)
+{
+	*last_word = (int)syscall(SYS_set_tid_address, last_word);
+	syscall(SYS_exit, 0);
+	return arg;
+}
+
+static void a_word_at_the_end_of_a_page_is_cleared(void)
+{
+	char *pages = (char *)mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	pthread_t t;
+
+	CHECK(pages != MAP_FAILED && munmap(pages + 4096, 4096) == 0);
+	last_word = (int *)(pages + 4092);
+	*last_word = -1;
+	CHECK(pthread_create(&t, NULL, moves_its_address, NULL) == 0);
+	while (__atomic_load_n(last_word, __ATOMIC_SEQ_CST))
+		CHECK(usleep(1000) == 0);
+}
+
 static void all_end(void *(*what)(void *))
 {
 	pthread_t t[THREADS];
@@ -71,6 +94,7 @@ int main(void)
 
 	all_end(keeps_its_address);
 	all_end(leaves_a_bad_list);
+	a_word_at_the_end_of_a_page_is_cleared();
 	for (intptr_t i = 0; i < THREADS; i++)
 		CHECK(pthread_create(&t, NULL, forgets_its_address, (void *)i) == 0);
 	while (__atomic_load_n(&gone, __ATOMIC_SEQ_CST) < THREADS)
