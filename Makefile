@@ -7,7 +7,7 @@ CXX	?= g++
 AR	?= ar
 B	?= build
 # `make bench B=echo' says T=echo: the name of a row, where no build stands in a directory of that name.
-ifneq ($(filter bench,$(MAKECMDGOALS)),)
+ifneq ($(filter bench bench-against,$(MAKECMDGOALS)),)
 ifneq ($(B),build)
 ifeq ($(wildcard $(B:%=%/libweft.so))$(filter-out $(shell tests/bench/bench --rows),$(B)),)
 override T := $(T) $(B)

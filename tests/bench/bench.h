@@ -1,4 +1,4 @@
-/* bench.h -- clocks, memory and the output line that the bench programs share
+/* bench.h -- clocks, memory, a listening socket and the output line that the bench programs share
  *
  * A program prints lines of `name value unit' on standard output and nothing else there; what went
  * wrong goes to standard error, with a status other than 0.
@@ -9,12 +9,15 @@
 #ifndef BENCH_H
 #define BENCH_H
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -89,6 +92,26 @@ static inline struct bench_memory bench_memory(void)
 static inline long bench_arg(int argc, char **argv, int n, long otherwise)
 {
 	return argc > n ? strtol(argv[n], NULL, 0) : otherwise;
+}
+
+/* bench_listen -- a socket that listens for a server whose arguments are ADDRESS PORT
+ *
+ * flags  of socket(2), beside SOCK_STREAM. SIGPIPE is ignored from here on.
+ */
+static inline int bench_listen(int argc, char **argv, int flags)
+{
+	int fd = socket(AF_INET, SOCK_STREAM | flags, 0), on = 1;
+	struct sockaddr_in at;
+
+	memset(&at, 0, sizeof(at));
+	at.sin_family = AF_INET;
+	at.sin_addr.s_addr = inet_addr(argc > 1 ? argv[1] : "127.0.0.1");
+	at.sin_port = htons((uint16_t)bench_arg(argc, argv, 2, 0));
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	if (bind(fd, (struct sockaddr *)&at, sizeof(at)) || listen(fd, 4096))
+		bench_check(errno, "listen");
+	signal(SIGPIPE, SIG_IGN);
+	return fd;
 }
 
 #endif

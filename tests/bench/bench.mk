@@ -6,17 +6,21 @@
 #   make bench T=peers            the systems nearest to Weft that are installed, native beside it
 #   make bench ASSERT=1           status 1 when a target is missed
 #   make bench BIG=1              a million parked tasks instead of 100 000
+#   make bench V=1                with the command line of each comparison
+#   make bench-against REV=COMMIT compare Weft as it was there, built aside, with this one; rows by T and B as above
 #
-# These programs know nothing of Weft: they are compiled as any user would, without our own flags.
+# These programs know nothing of Weft, but for spawn: they are compiled as any user would, without our own flags.
 
-BENCH		:= switch yield mutex condition create echo_threads echo_epoll load parked sleepers startup \
-		   activation
+BENCH		:= switch yield mutex condition create spawn echo_threads echo_epoll parked sleepers startup activation
 BENCH_BIN	:= $(BENCH:%=$(B)/tests/bench/%)
 
 $(B)/tests/bench/%: tests/bench/%.c tests/bench/bench.h
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu11 -O2 -g $(WARN) -D_GNU_SOURCE -pthread -o $@ $< $(LIBS)
+
+$(B)/tests/bench/spawn: LIBS := -Iinclude -L$(B) -lweft -Wl,-rpath,'$$ORIGIN/../..'
+$(B)/tests/bench/spawn: $(B)/libweft.so
 
 # One that only scripts/compare runs, since it needs a library.
 $(B)/tests/bench/http_threads: LIBS := -lmicrohttpd
@@ -53,7 +57,10 @@ $(B)/$(PEERS)/%: $(PEERS)/%.go
 
 bench-peers: $(PEER_BIN)
 
-bench: $(B)/libweft.so $(BENCH_BIN) $(PEER_BIN)
-	$(Q)B=$(B) tests/bench/bench $(if $(ASSERT),--assert) $(if $(BIG),--big) $(T)
+bench bench-against: $(B)/libweft.so $(B)/weft $(BENCH_BIN)
+bench: $(PEER_BIN)
+bench bench-against:
+	$(Q)B=$(B) tests/bench/bench $(if $(ASSERT),--assert) $(if $(BIG),--big) $(if $(V),--show) \
+		$(if $(filter %-against,$@),--against '$(REV)') $(T)
 
-.PHONY: bench bench-programs bench-peers
+.PHONY: bench bench-against bench-programs bench-peers

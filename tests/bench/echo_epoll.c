@@ -1,6 +1,6 @@
 /* echo_epoll.c -- the peer: a TCP echo server on an edge-triggered epoll set, written by hand
  *
- *   echo_epoll [ADDRESS]        takes a free port and prints "port N"
+ *   echo_epoll ADDRESS PORT
  *
  * It makes the fewest calls that such a server can: one buffer for all connections, larger than a
  * message, so that a short read says that the socket is empty (epoll(7)) and the read that would
@@ -8,8 +8,6 @@
  * when epoll reports room.
  */
 #include "bench.h"
-#include <arpa/inet.h>
-#include <signal.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
 
@@ -82,21 +80,13 @@ static void greet(int set, int listener)
 
 int main(int argc, char **argv)
 {
-	struct sockaddr_in at = {.sin_family = AF_INET};
-	socklen_t size = sizeof(at);
-	int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0), set = epoll_create1(0);
+	int listener = bench_listen(argc, argv, SOCK_NONBLOCK), set = epoll_create1(0);
 	struct epoll_event events[256], e = {.events = EPOLLIN | EPOLLET, .data.fd = listener};
 	struct rlimit files;
 
 	getrlimit(RLIMIT_NOFILE, &files);
-	signal(SIGPIPE, SIG_IGN);
 	rests = calloc(files.rlim_cur < 1 << 20 ? files.rlim_cur : 1 << 20, sizeof(*rests));
-	at.sin_addr.s_addr = inet_addr(argc > 1 ? argv[1] : "127.0.0.1");
-	if (!rests || bind(listener, (struct sockaddr *)&at, size) || listen(listener, 4096))
-		bench_check(errno, "listen");
-	getsockname(listener, (struct sockaddr *)&at, &size);
-	printf("port %d\n", ntohs(at.sin_port));
-	fflush(stdout);
+	bench_check(rests ? 0 : ENOMEM, "echo_epoll");
 	bench_check(epoll_ctl(set, EPOLL_CTL_ADD, listener, &e) ? errno : 0, "epoll_ctl");
 	for (;;) {
 		int n = epoll_wait(set, events, 256, -1);

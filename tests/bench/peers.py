@@ -10,7 +10,6 @@ import subprocess
 
 from harness import BUILD, ROOT
 
-PYTHON = "/usr/bin/python3"     # Debian's, which sees Debian's modules
 ALL = ("switch", "create", "echo")
 
 # name, the stem of its programs, its package, its module where it is one of Python, its subjects,
@@ -28,22 +27,20 @@ PEERS = (
 )
 
 
-def command(peer, subject):
-    """The words that start a peer's program."""
+def program(peer, subject):
+    """The path of a peer's program."""
     name = "tests/bench/peers/%s_%s" % (peer.short, subject)
-    if peer.module:
-        return [PYTHON, "-B", os.path.join(ROOT, name + ".py")]
-    return [os.path.join(BUILD, name)]
+    return os.path.join(ROOT, name + ".py") if peer.module else os.path.join(BUILD, name)
 
 
 def missing(peer):
     """Why a peer cannot be measured here; None where it can."""
     if peer.module:
         try:
-            found = subprocess.run([PYTHON, "-c", "import " + peer.module],
+            found = subprocess.run(["/usr/bin/python3", "-c", "import " + peer.module],
                                    stderr=subprocess.DEVNULL).returncode == 0
         except OSError:
             found = False
     else:
-        found = all(os.path.exists(command(peer, s)[0]) for s in peer.subjects)
+        found = all(os.path.exists(program(peer, s)) for s in peer.subjects)
     return None if found else "needs the package " + peer.package

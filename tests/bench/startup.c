@@ -1,10 +1,9 @@
-/* startup.c -- what the library adds to a program that never makes a thread
+/* startup.c -- what it costs to start a program that makes no thread
  *
- *   startup LIBRARY [RUNS]
+ *   startup [RUNS]
  *
- * Runs itself, doing nothing, with and without LIBRARY in LD_PRELOAD, in turn and in alternating
- * order, and prints the median processor time of each (vfork, exec, loading and exit) and the
- * median of the differences. The harness strips LD_PRELOAD.
+ * Runs itself, doing nothing, again and again, in the environment that it has itself, and prints
+ * the median processor time of a run: vfork, exec, loading and exit.
  */
 #include "bench.h"
 #include <spawn.h>
@@ -13,14 +12,14 @@
 
 extern char **environ;
 
-static double run_once(char *self, char **environment)
+static double run_once(char *self)
 {
 	char *args[] = {self, "nothing", NULL};
 	struct rusage use;
 	int status;
 	pid_t pid;
 
-	bench_check(posix_spawn(&pid, "/proc/self/exe", NULL, NULL, args, environment), "spawn");
+	bench_check(posix_spawn(&pid, "/proc/self/exe", NULL, NULL, args, environ), "spawn");
 	if (wait4(pid, &status, 0, &use) != pid || status) {
 		fprintf(stderr, "startup: a run ended with status 0x%x\n", status);
 		exit(1);
@@ -44,34 +43,15 @@ static double median(double *values, long count)
 
 int main(int argc, char **argv)
 {
-	long runs = bench_arg(argc, argv, 2, 400), size = 0;
-	double *bare, *with, *added;
-	char preload[4096], **environment;
+	long runs = bench_arg(argc, argv, 1, 200);
+	double *took;
 
 	if (argc > 1 && !strcmp(argv[1], "nothing"))
 		return 0;
-	if (argc < 2 || runs < 1)
-		return fprintf(stderr, "usage: startup LIBRARY [RUNS]\n"), 2;
-	while (environ[size])
-		size++;
-	environment = calloc(size + 2, sizeof(*environment));
-	bare = calloc(runs * 3, sizeof(*bare));
-	bench_check(environment && bare ? 0 : ENOMEM, "startup");
-	with = bare + runs;
-	added = with + runs;
-	memcpy(environment, environ, size * sizeof(*environ));
-	snprintf(preload, sizeof(preload), "LD_PRELOAD=%s", argv[1]);
-	environment[size] = preload;
-	for (long i = 0; i < runs; i++) {
-		if (i % 2)
-			with[i] = run_once(argv[0], environment);
-		bare[i] = run_once(argv[0], environ);
-		if (i % 2 == 0)
-			with[i] = run_once(argv[0], environment);
-		added[i] = with[i] - bare[i];
-	}
-	bench_print("startup_bare", median(bare, runs), "us");
-	bench_print("startup_with", median(with, runs), "us");
-	bench_print("startup_added", median(added, runs), "us");
+	took = calloc(runs, sizeof(*took));
+	bench_check(runs > 0 && took ? 0 : EINVAL, "startup");
+	for (long i = 0; i < runs; i++)
+		took[i] = run_once(argv[0]);
+	bench_print("startup", median(took, runs), "us");
 	return 0;
 }

@@ -1,3 +1,4 @@
+#!/usr/bin/python3 -B
 """asyncio_create -- asyncio: create_task and await of a task that does nothing
 
 One after another. Prints the processor time of one.

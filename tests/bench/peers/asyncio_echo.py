@@ -1,6 +1,7 @@
+#!/usr/bin/python3 -B
 """asyncio_echo -- asyncio: a TCP echo server with a task for each connection
 
-    asyncio_echo.py [ADDRESS]       takes a free port and prints "port N"
+    asyncio_echo.py ADDRESS PORT
 
 By sock_recv and sock_sendall, which cost less than streams do.
 """
@@ -26,9 +27,8 @@ async def main():
     loop, tasks = asyncio.get_running_loop(), set()
     listener = socket.socket()
     listener.setblocking(False)
-    listener.bind((sys.argv[1] if len(sys.argv) > 1 else "127.0.0.1", 0))
+    listener.bind((sys.argv[1], int(sys.argv[2])))
     listener.listen(4096)
-    print("port", listener.getsockname()[1], flush=True)
     while True:
         task = loop.create_task(serve((await loop.sock_accept(listener))[0]))
         tasks.add(task)             # the loop itself keeps none of them

@@ -1,3 +1,4 @@
+#!/usr/bin/python3 -B
 """asyncio_switch -- asyncio: one switch between two tasks that yield by sleep(0)
 
 Each goes by way of the loop. Prints the processor time for one sleep(0) of either.

@@ -1,14 +1,12 @@
 /* fiber_echo.cc -- Boost.Fiber: a TCP echo server with a fiber for each connection
  *
- *   fiber_echo [ADDRESS]        takes a free port and prints "port N"
+ *   fiber_echo ADDRESS PORT
  *
  * The library has no sockets. The main fiber waits in epoll, makes ready whom it reports and yields
  * once, which lets every ready fiber run until it finds its socket empty or full and suspends.
  */
 #include "bench.h"
-#include <arpa/inet.h>
 #include <boost/fiber/all.hpp>
-#include <signal.h>
 #include <sys/epoll.h>
 #include <vector>
 
@@ -50,19 +48,9 @@ static void greet(int set, int listener)
 
 int main(int argc, char **argv)
 {
-	int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0), set = epoll_create1(0);
+	int listener = bench_listen(argc, argv, SOCK_NONBLOCK), set = epoll_create1(0);
 	struct epoll_event events[256], e = {EPOLLIN | EPOLLET, {}};
-	struct sockaddr_in at = {};
-	socklen_t size = sizeof(at);
 
-	signal(SIGPIPE, SIG_IGN);
-	at.sin_family = AF_INET;
-	at.sin_addr.s_addr = inet_addr(argc > 1 ? argv[1] : "127.0.0.1");
-	if (bind(listener, (struct sockaddr *)&at, size) || listen(listener, 4096))
-		bench_check(errno, "listen");
-	getsockname(listener, (struct sockaddr *)&at, &size);
-	printf("port %d\n", ntohs(at.sin_port));
-	fflush(stdout);
 	e.data.fd = listener;
 	bench_check(epoll_ctl(set, EPOLL_CTL_ADD, listener, &e) ? errno : 0, "epoll_ctl");
 	for (;; boost::this_fiber::yield())

@@ -1,3 +1,4 @@
+#!/usr/bin/python3 -B
 """gevent_create -- gevent: spawn and join of a greenlet that does nothing
 
 One after another. Prints the processor time of one.

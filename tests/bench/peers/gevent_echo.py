@@ -1,6 +1,7 @@
+#!/usr/bin/python3 -B
 """gevent_echo -- gevent: a TCP echo server with a greenlet for each connection
 
-    gevent_echo.py [ADDRESS]        takes a free port and prints "port N"
+    gevent_echo.py ADDRESS PORT
 """
 import sys
 
@@ -22,8 +23,7 @@ def serve(connection):
 
 
 listener = socket.socket()
-listener.bind((sys.argv[1] if len(sys.argv) > 1 else "127.0.0.1", 0))
+listener.bind((sys.argv[1], int(sys.argv[2])))
 listener.listen(4096)
-print("port", listener.getsockname()[1], flush=True)
 while True:
     gevent.spawn(serve, listener.accept()[0])

@@ -1,3 +1,4 @@
+#!/usr/bin/python3 -B
 """gevent_switch -- gevent: one switch between two greenlets that yield by sleep(0)
 
 Each goes by way of the hub, which makes it two switches of greenlet. Prints the processor time for

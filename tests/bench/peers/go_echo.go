@@ -1,10 +1,9 @@
 // go_echo -- Go: a TCP echo server with a goroutine for each connection
 //
-//	go_echo [ADDRESS]       takes a free port and prints "port N"
+//	go_echo ADDRESS PORT
 package main
 
 import (
-	"fmt"
 	"net"
 	"os"
 )
@@ -24,15 +23,10 @@ func serve(connection net.Conn) {
 }
 
 func main() {
-	address := "127.0.0.1"
-	if len(os.Args) > 1 {
-		address = os.Args[1]
-	}
-	listener, err := net.Listen("tcp4", address+":0")
+	listener, err := net.Listen("tcp4", os.Args[1]+":"+os.Args[2])
 	if err != nil {
 		panic(err)
 	}
-	fmt.Printf("port %d\n", listener.Addr().(*net.TCPAddr).Port)
 	for {
 		connection, err := listener.Accept()
 		if err != nil {

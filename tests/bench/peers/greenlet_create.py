@@ -1,3 +1,4 @@
+#!/usr/bin/python3 -B
 """greenlet_create -- greenlet: creation and end of a greenlet that does nothing
 
 One after another; each returns to the main greenlet when it ends. Prints the processor time of one.

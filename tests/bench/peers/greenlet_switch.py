@@ -1,3 +1,4 @@
+#!/usr/bin/python3 -B
 """greenlet_switch -- greenlet: one switch between two greenlets that name each other
 
 There is no scheduler: who switches says to whom. A round is two switches; prints the processor time

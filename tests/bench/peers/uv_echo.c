@@ -1,13 +1,11 @@
 /* uv_echo.c -- libuv: a TCP echo server of callbacks
  *
- *   uv_echo [ADDRESS]           takes a free port and prints "port N"
+ *   uv_echo ADDRESS PORT
  *
  * As fast as libuv's interface allows: one buffer for all connections, and uv_try_write first,
  * which needs no request; what the socket does not take is copied and queued.
  */
 #include "bench.h"
-#include <arpa/inet.h>
-#include <signal.h>
 #include <uv.h>
 
 static char buffer[16384];
@@ -59,17 +57,10 @@ static void greet(uv_stream_t *listener, int status)
 
 int main(int argc, char **argv)
 {
-	struct sockaddr_in at;
-	int size = sizeof(at);
 	uv_tcp_t listener;
 
-	signal(SIGPIPE, SIG_IGN);
 	uv_tcp_init(uv_default_loop(), &listener);
-	uv_ip4_addr(argc > 1 ? argv[1] : "127.0.0.1", 0, &at);
-	uv_tcp_bind(&listener, (struct sockaddr *)&at, 0);
+	bench_check(-uv_tcp_open(&listener, bench_listen(argc, argv, SOCK_NONBLOCK)), "uv_tcp_open");
 	bench_check(-uv_listen((uv_stream_t *)&listener, 4096, greet), "uv_listen");
-	uv_tcp_getsockname(&listener, (struct sockaddr *)&at, &size);
-	printf("port %d\n", ntohs(at.sin_port));
-	fflush(stdout);
 	return uv_run(uv_default_loop(), UV_RUN_DEFAULT);
 }

@@ -1,3 +1,4 @@
+#!/usr/bin/python3 -B
 """uvloop_create -- uvloop: asyncio_create on uvloop's loop"""
 import uvloop
 

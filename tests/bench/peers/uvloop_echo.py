@@ -1,3 +1,4 @@
+#!/usr/bin/python3 -B
 """uvloop_echo -- uvloop: asyncio_echo on uvloop's loop"""
 import uvloop
 

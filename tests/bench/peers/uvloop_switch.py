@@ -1,3 +1,4 @@
+#!/usr/bin/python3 -B
 """uvloop_switch -- uvloop: asyncio_switch on uvloop's loop"""
 import uvloop
 
