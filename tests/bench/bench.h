@@ -48,9 +48,10 @@ static inline int64_t bench_wall(void)
 	return bench_clock(CLOCK_MONOTONIC);
 }
 
+/* bench_print -- with decimals always: a figure is taken to be as fine as it is printed */
 static inline void bench_print(const char *name, double value, const char *unit)
 {
-	printf("%s %.10g %s\n", name, value, unit);
+	printf("%s %.3f %s\n", name, value, unit);
 	fflush(stdout);
 }
 

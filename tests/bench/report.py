@@ -11,8 +11,10 @@ import json
 import os
 import subprocess
 
-from harness import BUILD, CPUS, SEED, Failure, check
+import harness
+from harness import BUILD, CPUS, Failure, check
 
+SEED = 1 + harness.SEED % 10 ** 9     # the most that `weft compare' takes
 WEFT = os.path.join(BUILD, "weft")
 PIN = ["taskset", "-c", str(CPUS[0])]
 LINE = "{:<23} {:<13} {:>10} {:>10} {:<9} {:<24} {:>5} {:<20} {:<9} {:<5} {}"
@@ -84,9 +86,8 @@ class Report:
         self.old, self.name, self.show, self.missed, self.broken = old, name, show, [], []
         print("seed %d, commands and servers on CPU %d, loads on CPU %d" % (
             SEED, CPUS[0], CPUS[-1]))
-        print(LINE.format("row", "against", "its value", self.name or "Weft", "unit",
-                          "ratio (interval)", "pairs", "verdict", "target", "holds", "to reach"),
-              flush=True)
+        print(LINE.format("row", "against", "its value", "Weft", "unit", "ratio (interval)", "pairs",
+                          "verdict", "target", "holds", "to reach"), flush=True)
 
     def compare(self, ours, *options, theirs=None, weft="", pin=True, threads=True):
         """The cases of one `weft compare'.
@@ -130,7 +131,7 @@ class Report:
         ratio, pairs, verdict = rest or ("-", "-", "-")
         if holds is False:
             self.missed.append(name)
-        print(LINE.format(name, self.name and "before" or against, number(theirs), number(ours),
+        print(LINE.format(name, self.name or against, number(theirs), number(ours),
                           unit, ratio, pairs, verdict, str(bound or "-"),
                           {None: "-", True: "yes", False: "NO"}[holds], reach).rstrip(),
               flush=True)
