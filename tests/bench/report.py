@@ -137,8 +137,8 @@ class Report:
               flush=True)
 
     def case(self, name, case, against, unit, bound=None, reach="-"):
-        """The row of a comparison. A target of a ratio is for the usual ways, not two builds."""
-        bound = None if self.old else bound
+        """The row of a comparison. Targets are for the usual ways, not for two builds."""
+        bound, reach = (None, "-") if self.old else (bound, reach)
         better = (case.interval[0] > 1) == case.higher
         who = {"better": "%s better" % ("Weft" if better else against)}
         if self.old:
