@@ -26,7 +26,7 @@
 static struct compareplan plan;
 static struct record record;
 static struct run_program programs[VARIANTS_MOST];
-static struct outcome *shared;
+static struct outcome_shared *shared;
 static double begun;
 
 static double now(void)
@@ -158,7 +158,8 @@ static int once(enum run_kind kind, unsigned level, unsigned pair, unsigned vari
 {
 	const struct trial trial = {
 		.plan = &plan, .variant = &plan.variants[variant], .program = &programs[variant],
-		.connections = plan.level[level], .padding = padding, .memory = kind == RUN_MEMORY,
+		.connections = plan.level[level], .padding = padding,
+		.look = kind == RUN_MEMORY || (kind == RUN_WARMUP && !plan.server),
 	};
 	static struct record_run run;
 	int status;
@@ -171,10 +172,11 @@ static int once(enum run_kind kind, unsigned level, unsigned pair, unsigned vari
 	double at = now() - begun;
 
 	status = trial_run(&trial, shared);
-	shared->begun = at;
+	shared->outcome.begun = at;
 	if (status)
 		return status;
-	run.outcome = *shared;
+	run.outcome = shared->outcome;
+	run.latency = shared->latency.count ? histogram_write(&shared->latency) : NULL;
 	return record_add(&record, &run);
 }
 
@@ -260,10 +262,10 @@ static int warm_up(double *seconds)
 
 	for (unsigned v = 0; v < plan.variant_count && !status; v++) {
 		status = once(RUN_WARMUP, 0, 0, v, false, 0);
-		if (!status && *shared->error)
-			return cli_fail(CLI_USAGE, "%s: %s", plan.variants[v].name, shared->error);
-		if (!status && shared->failed > 0)
-			cli_fail(0, "%s: %.0f requests failed", plan.variants[v].name, shared->failed);
+		if (!status && *shared->outcome.error)
+			return cli_fail(CLI_USAGE, "%s: %s", plan.variants[v].name, shared->outcome.error);
+		if (!status && shared->outcome.failed > 0)
+			cli_fail(0, "%s: %.0f requests failed", plan.variants[v].name, shared->outcome.failed);
 	}
 	*seconds = now() - from;
 	return status;

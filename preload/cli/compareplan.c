@@ -1,6 +1,7 @@
 /* compareplan.c -- see compareplan.h */
 #include <ctype.h>
 #include <errno.h>
+#include <math.h>
 #include <regex.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -23,6 +24,26 @@ const struct figure_kind figure_kinds[FIGURES] = {
 #include "figure.def"
 #undef FIGURE
 };
+
+double figure_latency(enum figure which, const struct histogram *h)
+{
+	if (!h->count)
+		return NAN;
+	switch (which) {
+	case FIGURE_P50:
+		return (double)histogram_percentile(h, 50) / 1e9;
+	case FIGURE_P90:
+		return (double)histogram_percentile(h, 90) / 1e9;
+	case FIGURE_P99:
+		return (double)histogram_percentile(h, 99) / 1e9;
+	case FIGURE_P999:
+		return (double)histogram_percentile(h, 99.9) / 1e9;
+	case FIGURE_MAX:
+		return (double)h->max / 1e9;
+	default:
+		return NAN;
+	}
+}
 
 static int number_levels(struct compareplan *p)
 {

@@ -23,6 +23,7 @@ struct record_run {
 	unsigned level, pair, variant; /* counted from 0 */
 	bool second;		       /* of its pair */
 	struct outcome outcome;
+	char *latency; /* histogram.h's text, or NULL */
 };
 
 struct record {
