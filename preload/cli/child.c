@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -224,4 +225,25 @@ unsigned child_sweep(void)
 		if (waitpid(-1, NULL, 0) < 0 && errno == ECHILD)
 			return n;
 	}
+}
+
+char *child_path(const char *name)
+{
+	const char *dir = getenv("PATH");
+	struct stat st;
+	char *path;
+
+	if (strchr(name, '/'))
+		return strdup(name);
+	for (dir = dir ? dir : "/bin:/usr/bin"; *dir; dir += strspn(dir, ":")) {
+		size_t n = strcspn(dir, ":");
+
+		if (asprintf(&path, "%.*s/%s", (int)n, dir, name) < 0)
+			return NULL;
+		if (!stat(path, &st) && S_ISREG(st.st_mode) && !access(path, X_OK))
+			return path;
+		free(path);
+		dir += n;
+	}
+	return NULL;
 }

@@ -54,4 +54,7 @@ unsigned child_sweep(void);
 
 int64_t child_now(void);
 
+/* child_path -- the file that a command's name stands for, to be freed; NULL for none. */
+char *child_path(const char *name);
+
 #endif

@@ -15,13 +15,16 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "child.h"
 #include "cli.h"
 #include "comparereport.h"
+#include "noise.h"
 #include "plot.h"
 #include "schedule.h"
 #include "trial.h"
 
-#define OVERHEAD .4 /* seconds of a server's run beside its load, at least */
+#define OVERHEAD .4  /* seconds of a server's run beside its load, at least */
+#define STOLEN	 .02 /* of the CPUs' time: worth a word */
 
 static struct compareplan plan;
 static struct record record;
@@ -52,31 +55,10 @@ static char **copy_environment(void)
 	return copy;
 }
 
-static char *in_path(const char *name)
-{
-	const char *dir = getenv("PATH");
-	struct stat st;
-	char *path;
-
-	if (strchr(name, '/'))
-		return strdup(name);
-	for (dir = dir ? dir : "/bin:/usr/bin"; *dir; dir += strspn(dir, ":")) {
-		size_t n = strcspn(dir, ":");
-
-		if (asprintf(&path, "%.*s/%s", (int)n, dir, name) < 0)
-			return NULL;
-		if (!stat(path, &st) && S_ISREG(st.st_mode) && !access(path, X_OK))
-			return path;
-		free(path);
-		dir += n;
-	}
-	return NULL;
-}
-
 /* start_native -- with VAR=VALUE words, and nothing of Weft. */
 static int start_native(const struct variant *v, struct run_program *to)
 {
-	*to = (struct run_program){.path = in_path(v->argv[0]), .argv = v->argv, .env = copy_environment()};
+	*to = (struct run_program){.path = child_path(v->argv[0]), .argv = v->argv, .env = copy_environment()};
 	if (!to->path)
 		return cli_fail(CLI_NOT_FOUND, "%s: %s", v->argv[0], strerror(ENOENT));
 	if (access(to->path, X_OK))
@@ -117,21 +99,20 @@ static int start_weft(const struct variant *v, char **words, size_t n, struct ru
 
 static int start_variant(const struct variant *v, struct run_program *to)
 {
-	char *text = strdup(v->spec ? v->spec : ""), *save = NULL, *words[64];
+	char *none[] = {NULL}, **words = v->words ? v->words : none;
 	char **before = copy_environment(); /* setenv may free what it has made before */
 	size_t n = 0;
 	int status;
 
 	environ = copy_environment();
-	if (!text || !environ || !before)
+	if (!environ || !before)
 		return cli_fail(CLI_USAGE, "%s", strerror(errno));
-	for (char *w = strtok_r(text, " \t", &save); w && n < 64; w = strtok_r(NULL, " \t", &save))
-		if (!n && *w != '-' && strchr(w, '='))
-			putenv(w);
-		else
-			words[n++] = w;
+	for (; *words && **words != '-' && strchr(*words, '='); words++)
+		putenv(*words);
+	while (words[n])
+		n++;
 	if (!v->weft && n)
-		status = cli_fail(CLI_USAGE, "--variant %s: `%s' is for Weft; a native one takes VAR=VALUE only", v->name, words[0]);
+		status = cli_fail(CLI_USAGE, "--variant %s: `%s' is for Weft; a native one takes VAR=VALUE only", v->name, *words);
 	else
 		status = v->weft ? start_weft(v, words, n, to) : start_native(v, to);
 	environ = before;
@@ -371,12 +352,11 @@ static int read_kept(void)
 static void warn_of_noise(void)
 {
 	cpu_set_t set;
-	double load;
 
 	CPU_ZERO(&set);
 	sched_getaffinity(0, sizeof set, &set);
-	if (getloadavg(&load, 1) == 1 && load > (double)sysconf(_SC_NPROCESSORS_ONLN) / 2)
-		cli_fail(0, "the machine is busy with other work (load %.1f): intervals will be wide", load);
+	if (noise_load() > (double)sysconf(_SC_NPROCESSORS_ONLN) / 2)
+		cli_fail(0, "the machine is busy with other work (load %.1f): intervals will be wide", noise_load());
 	if (CPU_COUNT(&set) < 2 && plan.server)
 		cli_fail(0, "one CPU: the server shares it with the load; only requests per CPU-second mean anything");
 }
@@ -384,9 +364,12 @@ static void warn_of_noise(void)
 int compare_command(int argc, char **argv)
 {
 	struct sigaction act = {.sa_handler = trial_interrupt};
+	struct noise noise;
 	bool done;
 	int status = compareplan_read(&plan, argc, argv, &done);
 
+	if (!status && !done)
+		status = plot_check(plan.plot);
 	if (status || done)
 		return status;
 	if (plan.read)
@@ -404,8 +387,13 @@ int compare_command(int argc, char **argv)
 	sigaction(SIGINT, &act, NULL);
 	sigaction(SIGTERM, &act, NULL);
 	begun = now();
+	noise = noise_now();
 	status = record_begin(&record, &plan);
 	if (!status)
 		status = run_all();
+	double stolen = noise_stolen(noise, noise_now());
+
+	if (stolen > STOLEN)
+		cli_fail(0, "the machine's host gave %.0f %% of its CPUs' time to others meanwhile (steal)", 100 * stolen);
 	return status ? status : finish(&record);
 }

@@ -156,6 +156,8 @@ static void print_verdict(const struct record *r, const struct summary_one *s, u
 	unsigned pairs = summary_pairs(r, level, variant);
 
 	printf("    by %s, %u pair%s%s\n", r->primary, pairs, pairs == 1 ? "" : "s", r->quick ? " (--quick: a first look)" : "");
+	if (s->verdict.kind == VERDICT_OPEN && s->verdict.needed > VERDICT_MOST)
+		puts("    more than 96 pairs are never taken: measure each run for longer, or ask for less --precision");
 	if (s->error)
 		printf("  a run of %s was void: %s\n", s->error_of, s->error);
 	for (unsigned i = 0; (why = summary_why(r, level, variant, i)); i++)

@@ -28,7 +28,7 @@ double summary_metric(const struct record_run *run, unsigned which)
 
 double summary_counter(const struct record_run *run, unsigned which)
 {
-	return run->outcome.tasks.seen ? (double)run->outcome.tasks.count[which] : NAN;
+	return run->outcome.tasks.active ? (double)run->outcome.tasks.count[which] : NAN;
 }
 
 static unsigned pairs_begun(const struct record *r, unsigned level)
