@@ -167,9 +167,10 @@ static void draw_latencies(FILE *to, const struct record *r, const struct drawn 
 {
 	const char *before = "plot ";
 
-	fputs("set title \"latencies, all runs together\"\nset xlabel \"percentile\"\nset ylabel \"\"\nset logscale xy\n"
-	      "set key top left\nset xtics font \",9\" (\"0\" 1, \"50\" 2, \"90\" 10, \"99\" 100, \"99.9\" 1e3, \"99.99\" 1e4, \"99.999\" 1e5, \"99.9999\" 1e6)\n"
-	      "set format y \"%.0s %cs\"\n", to);
+	fprintf(to, "set title \"latencies by percentile%s, all runs together\"\nset xlabel \"\"\nset ylabel \"\"\nset logscale xy\n"
+	      "set key below font \",9\"\nset xtics font \",9\" (\"0\" 1, \"50\" 2, \"90\" 10, \"99\" 100, "
+	      "\"99.9\" 1e3, \"99.99\" 1e4, \"99.999\" 1e5, \"99.9999\" 1e6)\n"
+	      "set format y \"%%.0s %%cs\"\n", r->level_count > 1 ? " and connections" : "");
 	for (unsigned v = 0; v < r->variant_count; v++)
 		for (unsigned l = 0, dash = 0; l < r->level_count; l++) {
 			if (!is_drawn(r, l))
@@ -180,11 +181,11 @@ static void draw_latencies(FILE *to, const struct record *r, const struct drawn 
 			fprintf(to, "%s$latency%u_%u using 1:3 with lines lw 2 lc %u dt %u title \"%s", before, v, l, v + 1, dash,
 				r->variants[v]);
 			if (r->level_count > 1)
-				fprintf(to, ", %lld connections", (long long)r->level[l]);
+				fprintf(to, ", %lld", (long long)r->level[l]);
 			fputs("\"", to);
 			before = ", \\\n\t";
 		}
-	fputs("\nunset logscale\nset xtics font \"\" auto\n", to);
+	fputs("\nunset logscale\nset xtics font \"\" auto\nset key inside vertical font \"\"\n", to);
 }
 
 /* value_format -- of what gets the verdict. */

@@ -1,14 +1,14 @@
-/* noise.c -- see noise.h */
+/* others.c -- see others.h */
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "noise.h"
+#include "others.h"
 
 /* user, nice, system, idle, iowait, irq, softirq and steal; what follows are parts of these. */
-struct noise noise_of(const char *line)
+struct others others_of(const char *line)
 {
 	double t[8] = {0};
-	struct noise n = {0};
+	struct others n = {0};
 
 	if (sscanf(line, "cpu %lf %lf %lf %lf %lf %lf %lf %lf", &t[0], &t[1], &t[2], &t[3], &t[4], &t[5], &t[6], &t[7]) < 4)
 		return n;
@@ -18,7 +18,7 @@ struct noise noise_of(const char *line)
 	return n;
 }
 
-struct noise noise_now(void)
+struct others others_now(void)
 {
 	FILE *f = fopen("/proc/stat", "re");
 	char line[256] = "";
@@ -27,15 +27,15 @@ struct noise noise_now(void)
 		*line = 0;
 	if (f)
 		fclose(f);
-	return noise_of(line);
+	return others_of(line);
 }
 
-double noise_stolen(struct noise from, struct noise until)
+double others_share(struct others from, struct others until)
 {
 	return until.all > from.all && until.stolen > from.stolen ? (until.stolen - from.stolen) / (until.all - from.all) : 0;
 }
 
-double noise_load(void)
+double others_load(void)
 {
 	double load;
 
