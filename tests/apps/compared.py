@@ -10,6 +10,7 @@
 SERVER says in its first lines what words it takes; $MODE has further ones, for one variant alone.
 """
 import json
+import pty
 import signal
 import time
 
@@ -193,10 +194,10 @@ class Compare(Case):
         """The same for the server, with further words for it."""
         return self.compare(*SHORT, *options, self.server, "{port}", *words, **more)
 
-    def refuse(self, words, *argv, status=125):
+    def refuse(self, words, *argv, status=125, **more):
         """It ends with this status; its last line has these words, and nothing was run."""
         out, err = self.compare(*argv, "sh", "-c", "touch %s" % path("was-run"), status=status,
-                                few=())
+                                few=(), **more)
         self.assertEqual(out, "")
         self.assertRegex(err, r"\A(weft: [^\n]*\n)+\Z")
         self.assertIn(words, err)
@@ -236,6 +237,47 @@ class Compare(Case):
         """Directories of runs that are over."""
         self.assertTrue(dirs)
         self.until(lambda: not any(map(os.path.exists, dirs)), "a directory is left")
+
+
+def on_terminal(*argv):
+    """What a command prints to a terminal that is its standard output and error: (status, text)."""
+    master, slave = pty.openpty()
+    process = subprocess.Popen(argv, env=environment(), stdin=subprocess.DEVNULL, stdout=slave,
+                               stderr=slave, cwd=tmp)
+    os.close(slave)
+    text = b""
+    try:
+        while piece := os.read(master, 65536):
+            text += piece
+    except OSError:                     # nobody has the other end any more
+        pass
+    os.close(master)
+    return process.wait(LIMIT), text.decode()
+
+
+class Histogram:
+    """`weft load''s, read and merged independently of the command; see preload/cli/histogram.h."""
+
+    def __init__(self, texts):
+        self.steps, self.longest = {}, 0
+        for text in texts:
+            version, count, total, low, high, *steps = text.split()
+            assert version == "1"
+            self.longest = max(self.longest, int(high))
+            for step, times in (map(int, s.split(":")) for s in steps):
+                self.steps[step] = self.steps.get(step, 0) + times
+        self.count = sum(self.steps.values())
+
+    def percentile(self, percent):
+        """In seconds, from the lower to the upper end of its step."""
+        rank, seen = percent * self.count / 100, 0
+        for step in sorted(self.steps):
+            seen += self.steps[step]
+            if seen >= rank - 1e-6:
+                break
+        shift = max(step // 1024 - 1, 0)
+        low = step - shift * 1024 << shift
+        return low / 1e9, (low + (1 << shift)) / 1e9
 
 
 def kept(file):

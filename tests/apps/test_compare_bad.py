@@ -182,6 +182,9 @@ class Files(Compare):
         self.lines[5] = self.lines[5][:40] + "\n"
         self.assertEqual(self.read("".join(self.lines), status=125),
                          "weft: kept: line 6 is none of a comparison\n")
+        self.lines[5] = self.lines[6].replace('"tasks"', '"latency": "1 2 3", "tasks"')
+        self.assertEqual(self.read("".join(self.lines), status=125),
+                         "weft: kept: line 6 is none of a comparison\n")
         for text in "", "some\ntext\n", "{}\n", "[]\n", "text", self.lines[0][:30], "\0\n":
             with self.subTest(text):
                 self.assertRegex(self.read(text, status=125), r"weft: kept:? .*\n")
@@ -204,7 +207,20 @@ class Files(Compare):
         self.refuse("--output: .: Is a directory", "--output=.")
         self.refuse("--output: /dev/full: No space left", "--output=/dev/full")
         self.refuse("--plot: ", "--plot=missing/file.svg")
-        self.refuse("--plot: a name that ends in .svg or .png", "--plot=file.pdf")
+        self.refuse("--plot: a name that ends in .svg, .png or .gp", "--plot=file.pdf")
+
+    def test_without_gnuplot_a_plot_is_refused_before_any_run(self):
+        os.makedirs(path("few"), exist_ok=True)
+        for name in "sh", "touch":
+            if not os.path.exists(path("few/" + name)):
+                os.symlink(shutil.which(name), path("few/" + name))
+        bare = environment(PATH=path("few"))
+        self.refuse("--plot needs gnuplot, which is not installed", "--plot=file.svg", env=bare)
+        self.assertFalse(os.path.exists(path("file.svg")))
+        self.refuse("--plot needs gnuplot", "--plot=file.png", "--read=" + self.id(), env=bare)
+        self.compare("--plot=file.gp", "--read=" + self.id(), env=bare, few=(), cwd=tmp)
+        with open(path("file.gp")) as f:
+            self.assertIn("set multiplot", f.read())
 
 
 class Ended(Compare):
@@ -295,6 +311,11 @@ class Options(Compare):
                 ("with a NAME of up to 23 letters", "--variant=%s=A=1" % ("n" * 24)),
                 ("with a NAME of up to 23 letters", "--variant=a,b=A=1"),
                 ("at most 8 variants", *["--variant=v%d=A=1" % i for i in range(7)]),
+                ("--variant weft: a \" is not closed in `A=\"x y'", "--variant=weft=A=\"x y"),
+                ("--variant weft: a ' is not closed in `A='x'", "--variant=weft=A='x"),
+                ("nothing follows the last backslash", "--variant=weft=A=x\\"),
+                ("--seconds: at least 10 ms", *server, "--seconds=9ms"),
+                ("--pairs: fewer than 6", "--quick", "--pairs=5"),
                 ("`--hubs=2' is for Weft", "--variant=native=--hubs=2"),
                 ("unknown option `--hub=2'", "--variant=weft=--hub=2"),
                 ("--hubs: `two' is not a number", "--variant=weft=--hubs two"),
