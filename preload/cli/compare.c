@@ -318,7 +318,7 @@ static int finish(const struct record *r)
 	else if (plan.csv)
 		status = comparereport_csv(r);
 	else
-		comparereport_text(r, &s);
+		status = comparereport_text(r, &s);
 	if (!status && plan.plot)
 		status = plot(r, &s, plan.plot);
 	if (!status && !any_pair(r))

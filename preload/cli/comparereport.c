@@ -19,6 +19,11 @@
 #define BOLD  (isatty(1) ? "\033[1m" : "")
 #define PLAIN (isatty(1) ? "\033[0m" : "")
 
+static int flush(void)
+{
+	return fflush(stdout) || ferror(stdout) ? cli_fail(CLI_FAILED, "cannot write to standard output") : 0;
+}
+
 /* -- text --------------------------------------------------------------------------------------------- */
 
 static const char *in_unit(double value, enum figure_unit unit)
@@ -164,10 +169,11 @@ static void print_verdict(const struct record *r, const struct summary_one *s, u
 		wrap(4, why);
 }
 
-void comparereport_text(const struct record *r, const struct summary *s)
+int comparereport_text(const struct record *r, const struct summary *s)
 {
 	wrap(0, r->program);
-	wrap_format(0, "%s; seed %lld", r->machine, (long long)r->seed);
+	wrap_format(0, "%s%s%s; seed %lld", r->machine, r->stack > 0 ? "; stacks of " : "", r->stack > 0 ? unit_bytes(r->stack) : "",
+		    (long long)r->seed);
 	for (unsigned l = 0; l < r->level_count; l++)
 		for (unsigned v = 1; v < r->variant_count; v++) {
 			putchar('\n');
@@ -179,6 +185,7 @@ void comparereport_text(const struct record *r, const struct summary *s)
 	if (r->server && !r->fixed_rate && r->primary_metric < 0)
 		puts("\nLatencies are at different rates: not judged (--rate makes them equal). On loopback the sender\n"
 		     "pays for the receiver's share of the kernel's work.");
+	return flush();
 }
 
 /* -- JSON --------------------------------------------------------------------------------------------- */
@@ -249,7 +256,7 @@ int comparereport_json(const struct record *r, const struct summary *s)
 	status = all && !json_dumpf(all, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(9)) ? 0 : CLI_FAILED;
 	putchar('\n');
 	json_decref(all);
-	return status;
+	return flush() ? CLI_FAILED : status;
 }
 
 /* -- CSV ---------------------------------------------------------------------------------------------- */
@@ -313,7 +320,7 @@ int comparereport_csv(const struct record *r)
 	for (unsigned l = 0; l < r->level_count; l++)
 		for (unsigned v = 0; v < r->variant_count; v++)
 			csv_merged(r, l, v);
-	return fflush(stdout) ? cli_fail(CLI_FAILED, "cannot write to standard output") : 0;
+	return flush();
 }
 
 /* -- two kept ones ------------------------------------------------------------------------------------ */

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -33,6 +34,13 @@ static void describe_machine(char *to, size_t n)
 	snprintf(to, n, "%s, %ld CPUs, Linux %s", model, sysconf(_SC_NPROCESSORS_ONLN), u.release);
 }
 
+static double stack_size(void)
+{
+	struct rlimit l;
+
+	return getrlimit(RLIMIT_STACK, &l) ? NAN : l.rlim_cur == RLIM_INFINITY ? 0 : (double)l.rlim_cur;
+}
+
 static json_t *number(double value)
 {
 	return isfinite(value) ? json_real(value) : json_null();
@@ -48,12 +56,12 @@ static json_t *header(const struct record *r)
 		json_array_append_new(levels, json_integer(r->level[i]));
 	for (unsigned i = 0; i < r->metric_count; i++)
 		json_array_append_new(metrics, json_string(r->metrics[i]));
-	return json_pack("{s:i, s:s, s:s, s:s, s:o, s:o, s:o, s:{s:s, s:b, s:s, s:i}, s:b, s:b, s:b, s:b, s:I, s:f, s:f, s:f, s:f}",
+	return json_pack("{s:i, s:s, s:s, s:s, s:o, s:o, s:o, s:{s:s, s:b, s:s, s:i}, s:b, s:b, s:b, s:b, s:I, s:f, s:o, s:f, s:f, s:f}",
 			 "weft_compare", RECORD_FORMAT, "weft", WEFT_VERSION, "program", r->program, "machine", r->machine,
 			 "variants", variants, "connections", levels, "metrics", metrics, "primary", "name", r->primary, "higher",
 			 r->higher, "figure", figure_kinds[r->primary_figure].json, "metric", r->primary_metric, "server", r->server,
 			 "quick", r->quick, "same_output", r->same_output, "fixed_rate", r->fixed_rate, "seed", (json_int_t)r->seed,
-			 "seconds", r->seconds, "precision", r->rule.precision, "margin", r->rule.margin, "confidence",
+			 "seconds", r->seconds, "stack_bytes", number(r->stack), "precision", r->rule.precision, "margin", r->rule.margin, "confidence",
 			 r->rule.confidence);
 }
 
@@ -155,7 +163,7 @@ int record_begin(struct record *r, const struct compareplan *plan)
 		.primary_metric = plan->metric_count ? 0 : -1, .primary_figure = plan->primary, .higher = compareplan_higher(plan),
 		.server = plan->server, .quick = plan->quick, .variant_count = plan->variant_count, .level_count = plan->level_count,
 		.metric_count = plan->metric_count, .same_output = plan->same_output, .fixed_rate = plan->rate > 0,
-		.seed = plan->seed, .seconds = (double)plan->seconds / 1e9, .rule = plan->rule, .fd = -1,
+		.seed = plan->seed, .seconds = (double)plan->seconds / 1e9, .stack = stack_size(), .rule = plan->rule, .fd = -1,
 	};
 	join_words(r->program, sizeof r->program, plan->argv);
 	if (plan->program_b)
@@ -264,6 +272,7 @@ static bool take_header(struct record *r, const json_t *line)
 	r->fixed_rate = true_of(line, "fixed_rate");
 	r->seed = whole_of(line, "seed");
 	r->seconds = real_of(line, "seconds");
+	r->stack = real_of(line, "stack_bytes");
 	r->rule = (struct verdict_rule){real_of(line, "precision"), real_of(line, "margin"), real_of(line, "confidence")};
 	r->variant_count = (unsigned)json_array_size(variants);
 	r->level_count = (unsigned)json_array_size(levels);

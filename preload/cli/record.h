@@ -43,6 +43,7 @@ struct record {
 	bool same_output, fixed_rate;
 	int64_t seed;
 	double seconds;
+	double stack; /* bytes of address space for a thread's stack; 0: unlimited, NAN: not known */
 	struct verdict_rule rule;
 	struct record_run *runs;
 	size_t count;

@@ -305,6 +305,14 @@ static const struct outcome_tasks *tasks_of(const struct record *r, unsigned lev
 	return NULL;
 }
 
+/* count_of -- a counter's median over the runs; 0 for what Weft did not run. */
+static uint64_t count_of(const struct record *r, unsigned level, unsigned variant, enum counter which)
+{
+	double n = summary_median(r, RUN_TIMED, level, variant, summary_counter, which);
+
+	return isfinite(n) ? (uint64_t)llround(n) : 0;
+}
+
 /* Reasons write into `to' and return false where they do not apply. */
 typedef bool reason(const struct record *r, unsigned level, unsigned variant, char *to, size_t n);
 
@@ -371,13 +379,12 @@ static bool asleep(const struct record *r, unsigned level, unsigned variant, cha
 
 static bool blocked(const struct record *r, unsigned level, unsigned variant, char *to, size_t n)
 {
-	const struct outcome_tasks *t = tasks_of(r, level, variant);
+	uint64_t handoffs = count_of(r, level, variant, COUNTER_handoffs), offloads = count_of(r, level, variant, COUNTER_offloads);
 
-	if (!t || !t->active || t->count[COUNTER_handoffs] + t->count[COUNTER_offloads] < 100)
+	if (handoffs + offloads < 100)
 		return false;
-	snprintf(to, n, "%s calls blocked a kernel thread where Weft cannot park them (%s taken over, %s by the pool)",
-		 unit_grouped(t->count[COUNTER_handoffs] + t->count[COUNTER_offloads]), unit_grouped(t->count[COUNTER_handoffs]),
-		 unit_grouped(t->count[COUNTER_offloads]));
+	snprintf(to, n, "%s calls a run blocked a kernel thread where Weft cannot park them (%s taken over, %s by the pool)",
+		 unit_grouped(handoffs + offloads), unit_grouped(handoffs), unit_grouped(offloads));
 	return true;
 }
 
@@ -385,15 +392,14 @@ static bool switched(const struct record *r, unsigned level, unsigned variant, c
 {
 	double a = summary_median(r, RUN_TIMED, level, 0, summary_figure, FIGURE_SWITCHES);
 	double b = summary_median(r, RUN_TIMED, level, variant, summary_figure, FIGURE_SWITCHES);
-	const struct outcome_tasks *t = tasks_of(r, level, variant);
+	uint64_t switches = count_of(r, level, variant, COUNTER_switches);
 
 	if (!(a > 100 || b > 100) || (a < 2 * b && b < 2 * a))
 		return false;
 	snprintf(to, n, "the kernel switched threads %s times in a run of %s, %s times in one of %s", unit_number(b), r->variants[variant],
 		 unit_number(a), r->variants[0]);
-	if (t && t->active)
-		snprintf(to + strlen(to), n - strlen(to), "; tasks %s times in user space",
-			 unit_grouped(t->count[COUNTER_switches]));
+	if (switches)
+		snprintf(to + strlen(to), n - strlen(to), "; tasks %s times in user space", unit_grouped(switches));
 	return true;
 }
 
@@ -410,11 +416,11 @@ static bool threads(const struct record *r, unsigned level, unsigned variant, ch
 
 static bool preempted(const struct record *r, unsigned level, unsigned variant, char *to, size_t n)
 {
-	const struct outcome_tasks *t = tasks_of(r, level, variant);
+	uint64_t times = count_of(r, level, variant, COUNTER_preemptions);
 
-	if (!t || t->count[COUNTER_preemptions] < 100)
+	if (times < 100)
 		return false;
-	snprintf(to, n, "%s preemptions: its threads compute", unit_grouped(t->count[COUNTER_preemptions]));
+	snprintf(to, n, "%s preemptions a run: its threads compute", unit_grouped(times));
 	return true;
 }
 

@@ -333,6 +333,7 @@ class Servers(Compare):
         self.assertRegex(out, r"\n10 connections\n +native +weft")
         self.assertRegex(out, r"\n  requests per server CPU-second +\d.*\(.* … .*\)\n")
         self.assertRegex(out, r"\n  memory \(PSS\) ")
+        self.assertRegex(out, r"CPUs, .*; stacks of \d+.* [KMG]iB;\s+seed \d+\n")
         self.assertRegex(out, r"up to \d+ tasks at once on \d hub")
         header, runs = kept("echo")
         self.assertEqual([run["kind"] for run in runs],

@@ -202,6 +202,15 @@ class Files(Compare):
         write("other", text.replace('"machine": "', '"machine": "x'))
         self.assertIn("weft by native", self.read(text, "--force", "other"))
 
+    def test_a_summary_that_cannot_be_written_is_an_error(self):
+        write("kept", "".join(self.lines))
+        for form in [], ["--json"], ["--csv"]:
+            with self.subTest(form), open("/dev/full", "w") as full:
+                ended = subprocess.run([weft, "compare", "--read=kept", *form], cwd=tmp,
+                                       stdout=full, stderr=subprocess.PIPE, text=True)
+                self.assertEqual((ended.returncode, ended.stderr),
+                                 (1, "weft: cannot write to standard output\n"))
+
     def test_output_that_cannot_be_written_is_found_before_any_run(self):
         self.refuse("--output: missing/file: No such file", "--output=missing/file")
         self.refuse("--output: .: Is a directory", "--output=.")
@@ -217,7 +226,8 @@ class Files(Compare):
         bare = environment(PATH=path("few"))
         self.refuse("--plot needs gnuplot, which is not installed", "--plot=file.svg", env=bare)
         self.assertFalse(os.path.exists(path("file.svg")))
-        self.refuse("--plot needs gnuplot", "--plot=file.png", "--read=" + self.id(), env=bare)
+        self.assertIn("--plot needs gnuplot", self.compare("--plot=file.png",
+                      "--read=" + self.id(), env=bare, few=(), status=125)[1])
         self.compare("--plot=file.gp", "--read=" + self.id(), env=bare, few=(), cwd=tmp)
         with open(path("file.gp")) as f:
             self.assertIn("set multiplot", f.read())

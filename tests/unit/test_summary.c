@@ -169,6 +169,26 @@ static void blocked_carriers_are_a_reason_where_they_are_notable(void **state)
 	assert_null(summary_why(&record, 0, 1, 1));
 }
 
+static void reasons_count_what_a_run_does_in_the_median(void **state)
+{
+	make(1);
+	for (unsigned i = 1; i < PAIRS * 2; i += 2) {
+		runs[i].outcome.tasks = (struct outcome_tasks){.seen = true, .active = true, .count = {
+			[COUNTER_hubs] = 1, [COUNTER_most] = 7, [COUNTER_switches] = 5000, [COUNTER_handoffs] = 90,
+			[COUNTER_offloads] = 1090, [COUNTER_preemptions] = 1200}};
+		runs[i].outcome.figure[FIGURE_SWITCHES] = 10;
+		runs[i - 1].outcome.figure[FIGURE_SWITCHES] = 4000;
+	}
+	runs[PAIRS * 2 - 1].outcome.tasks.count[COUNTER_switches] = 1;
+	runs[PAIRS * 2 - 1].outcome.tasks.count[COUNTER_offloads] = 1;
+	assert_string_equal(summary_why(&record, 0, 1, 0), "1 180 calls a run blocked a kernel thread where Weft cannot park "
+							    "them (90 taken over, 1 090 by the pool)");
+	assert_string_equal(summary_why(&record, 0, 1, 1), "the kernel switched threads 10 times in a run of weft, 4 000 times in "
+							    "one of native; tasks 5 000 times in user space");
+	assert_string_equal(summary_why(&record, 0, 1, 2), "1 200 preemptions a run: its threads compute");
+	assert_null(summary_why(&record, 0, 1, 3));
+}
+
 /* add_latencies -- give each run of a variant latencies: so many of 1 ms, and one of `longest' ns. */
 static void add_latencies(unsigned variant, unsigned many, int64_t longest)
 {
@@ -285,6 +305,7 @@ int main(void)
 		cmocka_unit_test(a_coarse_figure_gives_no_verdict),
 		cmocka_unit_test(reasons_are_told),
 		cmocka_unit_test(blocked_carriers_are_a_reason_where_they_are_notable),
+		cmocka_unit_test(reasons_count_what_a_run_does_in_the_median),
 		cmocka_unit_test(percentiles_are_those_of_all_runs_together),
 		cmocka_unit_test(percentiles_alone_give_medians),
 		cmocka_unit_test(what_gets_the_verdict_is_the_first_row_and_memory_is_of_the_look),
