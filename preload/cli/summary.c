@@ -405,13 +405,18 @@ static bool switched(const struct record *r, unsigned level, unsigned variant, c
 
 static bool threads(const struct record *r, unsigned level, unsigned variant, char *to, size_t n)
 {
-	const struct outcome_tasks *t = tasks_of(r, level, variant);
+	uint64_t most = 0, hubs = 0;
 
-	if (!t || !t->active)
-		return false;
-	snprintf(to, n, "up to %s tasks at once on %s hub%s", unit_grouped(t->count[COUNTER_most]), unit_grouped(t->count[COUNTER_hubs]),
-		 t->count[COUNTER_hubs] == 1 ? "" : "s");
-	return true;
+	for (size_t i = 0; i < r->count; i++) {
+		const struct outcome_tasks *t = &r->runs[i].outcome.tasks;
+
+		if (r->runs[i].level != level || r->runs[i].variant != variant || !t->active || t->count[COUNTER_most] < most)
+			continue;
+		most = t->count[COUNTER_most];
+		hubs = t->count[COUNTER_hubs];
+	}
+	snprintf(to, n, "up to %s tasks at once on %s hub%s", unit_grouped(most), unit_grouped(hubs), hubs == 1 ? "" : "s");
+	return hubs > 0;
 }
 
 static bool preempted(const struct record *r, unsigned level, unsigned variant, char *to, size_t n)

@@ -237,11 +237,12 @@ class Variants(Compare):
 
     def test_quick_leaves_what_was_asked_for(self):
         load = "--ready=tcp:{port}", "--echo=8", self.server, "{port}"
-        for more, seconds, pairs in (((), 1, 6), (["--seconds=50ms"], .05, 6),
-                                     (["--pairs=12", "--seconds=20ms"], .02, 12)):
-            with self.subTest(more):
-                out, err = self.compare("--quick", *more, "--output=quick", "--precision=0.01%",
-                                        *load, few=["--time=10m"])
+        for argv, seconds, pairs in ((["true"], 1, 6),
+                                     (["--seconds=50ms", *load], .05, 6),
+                                     (["--pairs=12", "--seconds=20ms", *load], .02, 12)):
+            with self.subTest(argv):
+                out, err = self.compare("--quick", "--output=quick", "--precision=0.01%", *argv,
+                                        few=["--time=10m"])
                 header, runs = kept("quick")
                 self.assertEqual(header["seconds"], seconds)
                 self.assertEqual(len(timed(runs, "weft")), pairs)
@@ -347,6 +348,8 @@ class Servers(Compare):
                 self.assertGreaterEqual(run["tasks"]["created"], 10)
             else:
                 self.assertIsNone(run["tasks"])
+            looked = (run["kind"], run["variant"]) == ("memory", "weft")
+            self.assertEqual(bool(run["carriers"]), looked)
         notes = lines_of("notes")[-len(runs):]
         self.assertEqual([(n["preload"], n["weft"] > 0) for n in notes],
                          [(run["variant"] == "weft",) * 2 for run in runs])
