@@ -299,9 +299,14 @@ int compareplan_read(struct compareplan *p, int argc, char **argv, bool *done)
 	}
 	i += i < argc && !strcmp(argv[i], "--");
 	p->argv = argv + i;
+	if (p->json && p->csv)
+		return cli_fail(CLI_USAGE, "compare: either --json or --csv");
 	if (p->read) {
 		p->read_b = argv[i];
-		return i + 1 < argc && argv[i + 1] ? cli_fail(CLI_USAGE, "--read: two files at most") : 0;
+		if (i + 1 < argc && argv[i + 1])
+			return cli_fail(CLI_USAGE, "--read: two files at most");
+		return p->read_b && (p->json || p->csv || p->plot || p->fail_if_worse > 0)
+			       ? cli_fail(CLI_USAGE, "--read: two files are compared as text only") : 0;
 	}
 	if (i == argc)
 		return cli_fail(CLI_USAGE, "compare: a PROGRAM is needed; try `weft compare --help'");

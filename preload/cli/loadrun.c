@@ -111,7 +111,7 @@ static void word_load(struct words *w, const struct compareplan *plan, const str
 	add(w, "--time=%lldms", (long long)(plan->seconds / 1000000));
 	add(w, "--warmup=%lldms", (long long)(plan->seconds / 1000000 / 4));
 	if (plan->rate > 0)
-		add(w, "--rate=%g", plan->rate);
+		add(w, "--rate=%.6f", plan->rate);
 	if (plan->http)
 		add(w, "--http=%s", plan->http);
 	else

@@ -56,11 +56,11 @@ static json_t *header(const struct record *r)
 		json_array_append_new(levels, json_integer(r->level[i]));
 	for (unsigned i = 0; i < r->metric_count; i++)
 		json_array_append_new(metrics, json_string(r->metrics[i]));
-	return json_pack("{s:i, s:s, s:s, s:s, s:o, s:o, s:o, s:{s:s, s:b, s:s, s:i}, s:b, s:b, s:b, s:b, s:I, s:f, s:o, s:f, s:f, s:f}",
+	return json_pack("{s:i, s:s, s:s, s:s, s:o, s:o, s:o, s:{s:s, s:b, s:s, s:i}, s:b, s:b, s:b, s:b, s:f, s:I, s:f, s:o, s:f, s:f, s:f}",
 			 "weft_compare", RECORD_FORMAT, "weft", WEFT_VERSION, "program", r->program, "machine", r->machine,
 			 "variants", variants, "connections", levels, "metrics", metrics, "primary", "name", r->primary, "higher",
 			 r->higher, "figure", figure_kinds[r->primary_figure].json, "metric", r->primary_metric, "server", r->server,
-			 "quick", r->quick, "same_output", r->same_output, "fixed_rate", r->fixed_rate, "seed", (json_int_t)r->seed,
+			 "quick", r->quick, "same_output", r->same_output, "fixed_rate", r->fixed_rate, "rate", r->rate, "seed", (json_int_t)r->seed,
 			 "seconds", r->seconds, "stack_bytes", number(r->stack), "precision", r->rule.precision, "margin", r->rule.margin, "confidence",
 			 r->rule.confidence);
 }
@@ -162,7 +162,7 @@ int record_begin(struct record *r, const struct compareplan *plan)
 	*r = (struct record){
 		.primary_metric = plan->metric_count ? 0 : -1, .primary_figure = plan->primary, .higher = compareplan_higher(plan),
 		.server = plan->server, .quick = plan->quick, .variant_count = plan->variant_count, .level_count = plan->level_count,
-		.metric_count = plan->metric_count, .same_output = plan->same_output, .fixed_rate = plan->rate > 0,
+		.metric_count = plan->metric_count, .same_output = plan->same_output, .fixed_rate = plan->rate > 0, .rate = plan->rate,
 		.seed = plan->seed, .seconds = (double)plan->seconds / 1e9, .stack = stack_size(), .rule = plan->rule, .fd = -1,
 	};
 	join_words(r->program, sizeof r->program, plan->argv);
@@ -270,6 +270,7 @@ static bool take_header(struct record *r, const json_t *line)
 	r->quick = true_of(line, "quick");
 	r->same_output = true_of(line, "same_output");
 	r->fixed_rate = true_of(line, "fixed_rate");
+	r->rate = real_of(line, "rate");
 	r->seed = whole_of(line, "seed");
 	r->seconds = real_of(line, "seconds");
 	r->stack = real_of(line, "stack_bytes");

@@ -41,6 +41,7 @@ struct record {
 	char metrics[OUTCOME_METRICS][METRIC_NAME];
 	unsigned metric_count;
 	bool same_output, fixed_rate;
+	double rate; /* requests a second that were asked for, or 0 */
 	int64_t seed;
 	double seconds;
 	double stack; /* bytes of address space for a thread's stack; 0: unlimited, NAN: not known */

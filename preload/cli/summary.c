@@ -10,6 +10,7 @@
 #define REASONS 3
 #define LOOKS   20  /* at carriers, at least, to say something of them */
 #define NOTABLE .05 /* of them */
+#define HELD    .98 /* of a rate */
 
 static bool is_valid(const struct record_run *run)
 {
@@ -357,6 +358,18 @@ static bool load_was_limit(const struct record *r, unsigned level, unsigned vari
 	return true;
 }
 
+static bool was_not_held(const struct record *r, unsigned level, unsigned variant, char *to, size_t n)
+{
+	double a = summary_median(r, RUN_TIMED, level, 0, summary_figure, FIGURE_RATE);
+	double b = summary_median(r, RUN_TIMED, level, variant, summary_figure, FIGURE_RATE);
+
+	if (!(r->rate > 0) || (!(a < HELD * r->rate) && !(b < HELD * r->rate)))
+		return false;
+	snprintf(to, n, "the rate of %s requests a second was not held: %s by %s, %s by %s", unit_number(r->rate), unit_number(a),
+		 r->variants[0], unit_number(b), r->variants[variant]);
+	return true;
+}
+
 static bool asleep(const struct record *r, unsigned level, unsigned variant, char *to, size_t n)
 {
 	uint64_t looks = 0, blocked = 0;
@@ -431,7 +444,7 @@ static bool preempted(const struct record *r, unsigned level, unsigned variant, 
 
 const char *summary_why(const struct record *r, unsigned level, unsigned variant, unsigned n)
 {
-	static reason *const reasons[] = {changes, native, load_was_limit, asleep, blocked, switched, preempted, threads};
+	static reason *const reasons[] = {changes, native, was_not_held, load_was_limit, asleep, blocked, switched, preempted, threads};
 	static char text[300];
 
 	for (size_t i = 0; n < REASONS && i < sizeof reasons / sizeof *reasons; i++)

@@ -30,6 +30,7 @@ SERVER = r"""
  * never       does not listen               exit       ends with status 3 instead
  * die=N       with status 4, after N requests          bad    each second HTTP answer is a 500
  * deaf        ignores SIGTERM               daemon=F   leaves a process behind, its number in F
+ * slow        takes 2 ms for each answer
  * note=F      appends {"dir", "preload", "weft"} and such to F
  */
 #define _GNU_SOURCE
@@ -58,6 +59,8 @@ static const char *word(const char *name)
 
 static void served(void)
 {
+	if (word("slow"))
+		usleep(2000);
 	if (++requests, word("die=") && requests > atol(word("die="))) {
 		fprintf(stderr, "out of cheese\n");
 		_exit(4);

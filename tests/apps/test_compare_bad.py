@@ -143,6 +143,16 @@ class Servers(Compare):
                               "--variant=weft=MODE=bad")
         self.assertIn("\n  native is better: weft had failed requests", out)
 
+    def test_a_rate_that_is_not_held_is_said(self):
+        out, err = self.serve("--echo=8", "--rate=2000", "--connections=1", words=["slow"])
+        self.assertRegex(re.sub(r"\n +", " ", out),
+                         "the rate of 2 000 requests a second was not held: "
+                         r"[\d.]+ by native, [\d.]+ by weft")
+
+    def test_any_rate_that_the_load_takes_is_passed_on(self):
+        self.fails("the server has ended under load", "--echo=8", "--rate=1234567.5",
+                   words=["die=5"])
+
     @unittest.skipUnless(shutil.which("ab"), "ab is not installed")
     def test_few_requests_are_too_coarse_for_a_verdict(self):
         out, err = self.serve("--load=ab -k -q -n 50 -c 2 http://127.0.0.1:{port}/")
@@ -166,6 +176,15 @@ class Files(Compare):
         self.assertNotEqual(header, self.lines[0])
         self.assertEqual(self.read(header + "".join(self.lines[1:]), status=125),
                          "weft: kept: line 1 is of another version of the format than 1\n")
+
+    def test_a_file_without_what_was_added_later_is_read(self):
+        lines = [json.loads(line) for line in self.lines]
+        for line in lines:
+            for name in "rate", "stack_bytes", "times", "carriers":
+                line.pop(name, None)
+        out = self.read("".join(json.dumps(line) + "\n" for line in lines))
+        self.assertNotIn("stacks of", out)
+        self.assertEqual(out, re.sub(r"; stacks of [^;]*", "", self.read("".join(self.lines))))
 
     def test_a_last_line_that_was_cut_short_is_left_out(self):
         text = "".join(self.lines)
@@ -324,6 +343,7 @@ class Options(Compare):
                 ("--variant weft: a \" is not closed in `A=\"x y'", "--variant=weft=A=\"x y"),
                 ("--variant weft: a ' is not closed in `A='x'", "--variant=weft=A='x"),
                 ("nothing follows the last backslash", "--variant=weft=A=x\\"),
+                ("either --json or --csv", "--json", "--csv"),
                 ("--seconds: at least 10 ms", *server, "--seconds=9ms"),
                 ("--pairs: fewer than 6", "--quick", "--pairs=5"),
                 ("`--hubs=2' is for Weft", "--variant=native=--hubs=2"),
@@ -353,6 +373,8 @@ class Options(Compare):
             with self.subTest(argv):
                 self.refuse(words, *argv)
         self.check_fails(125, "two files at most", "compare", "--read=a", "b", "c")
+        for more in "--json", "--csv", "--plot=x.svg", "--fail-if-worse=5%":
+            self.check_fails(125, "compared as text only", "compare", more, "--read=a", "b")
 
 
 if __name__ == "__main__":

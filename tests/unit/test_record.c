@@ -119,6 +119,7 @@ static void a_header_comes_back(void **state)
 	assert_int_equal(r.seed, 4711);
 	assert_number(r.seconds, 2.5);
 	assert_true(r.stack >= 0);
+	assert_number(r.rate, 10);
 	assert_number(r.rule.precision, .005);
 	assert_number(r.rule.margin, .03);
 	assert_number(r.rule.confidence, .99);

@@ -189,6 +189,19 @@ static void reasons_count_what_a_run_does_in_the_median(void **state)
 	assert_null(summary_why(&record, 0, 1, 3));
 }
 
+static void a_rate_that_was_not_held_is_a_reason(void **state)
+{
+	make(1);
+	record.rate = 1000;
+	record.weft[1] = false;
+	for (unsigned i = 0; i < PAIRS * 2; i++)
+		runs[i].outcome.figure[FIGURE_RATE] = i % 2 ? 970 : 999;
+	assert_string_equal(summary_why(&record, 0, 1, 0), "the rate of 1 000 requests a second was not held: 999 by native, 970 by weft");
+	for (unsigned i = 1; i < PAIRS * 2; i += 2)
+		runs[i].outcome.figure[FIGURE_RATE] = 981;
+	assert_null(summary_why(&record, 0, 1, 0));
+}
+
 /* add_latencies -- give each run of a variant latencies: so many of 1 ms, and one of `longest' ns. */
 static void add_latencies(unsigned variant, unsigned many, int64_t longest)
 {
@@ -306,6 +319,7 @@ int main(void)
 		cmocka_unit_test(reasons_are_told),
 		cmocka_unit_test(blocked_carriers_are_a_reason_where_they_are_notable),
 		cmocka_unit_test(reasons_count_what_a_run_does_in_the_median),
+		cmocka_unit_test(a_rate_that_was_not_held_is_a_reason),
 		cmocka_unit_test(percentiles_are_those_of_all_runs_together),
 		cmocka_unit_test(percentiles_alone_give_medians),
 		cmocka_unit_test(what_gets_the_verdict_is_the_first_row_and_memory_is_of_the_look),
