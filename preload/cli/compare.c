@@ -195,7 +195,7 @@ static void progress(unsigned level, unsigned pairs)
 		fprintf(stderr, " at %lld connections", (long long)plan.level[level]);
 	if (summary_ratio(&record, level, 1, plan.metric_count ? summary_metric : summary_figure,
 			  plan.metric_count ? 0 : plan.primary, &e))
-		fprintf(stderr, ": %s / %s %.3f (%.3f … %.3f)\033[K", record.variants[1], record.variants[0], e.ratio, e.lower, e.upper);
+		fprintf(stderr, ": %s %.3f (%.3f … %.3f)\033[K", record.variants[1], e.ratio, e.lower, e.upper);
 }
 
 /* enough -- was this a look at which all variants are known to the precision, or has one of them failed? */

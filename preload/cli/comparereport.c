@@ -30,6 +30,8 @@ static const char *in_unit(double value, enum figure_unit unit)
 {
 	if (!isfinite(value))
 		return "-";
+	if (value == 0)
+		return "0";
 	switch (unit) {
 	case UNIT_SECONDS:
 		return unit_time(value * 1e9);

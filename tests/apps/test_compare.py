@@ -191,7 +191,7 @@ class Commands(Compare):
                  if run["kind"] == "warmup"}
         self.assertIsNone(looks["native"])
         self.assertEqual(looks["weft"]["in"], "flock")
-        self.assertGreater(looks["weft"]["looks"], 50)
+        self.assertGreaterEqual(looks["weft"]["looks"], 20)
         self.assertEqual({run["carriers"] and 1 for run in timed(kept("locks")[1], "weft")}, {None})
 
     def test_help_names_every_option(self):
@@ -227,7 +227,7 @@ class Variants(Compare):
     def test_a_terminal_gets_progress_and_bold_type_and_nothing_else_does(self):
         status, text = on_terminal(weft, "compare", *FEW, "--output=shown", "true")
         self.assertEqual(status, 0, text)
-        self.assertRegex(text, r"\r6 pairs: weft / native \d+\.\d{3} \(\S+ … \S+\)")
+        self.assertRegex(text, r"\r6 pairs: weft \d+\.\d{3} \(\S+ … \S+\)")
         self.assertRegex(text, "\033\\[1m  [^\n]*ratio")
         status, text = on_terminal(weft, "compare", "--read=shown")
         self.assertIn("\033[1m", text)
@@ -463,7 +463,7 @@ class Servers(Compare):
                                             "mount --bind stat /proc/stat; "
                                             "mount --bind loadavg /proc/loadavg; exec \"$@\"",
                                             "sh"])
-            self.assertEqual("busy with other work (load 77.0)" in err, stolen > 0,
+            self.assertEqual("busy with other work (load 7777.0)" in err, stolen > 0,
                              err)
             self.assertEqual("gave 33 % of its CPUs' time to others meanwhile (steal)" in err,
                              stolen > 0, err)

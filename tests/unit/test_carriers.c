@@ -97,7 +97,7 @@ static void a_carrier_that_sleeps_elsewhere_is_blocked(void **state)
 	for (size_t i = 0; i < 3; i++) {
 		struct outcome_looks l = watched(kinds[i], STAT_ACTIVE);
 
-		assert_true(l.looks > 2);
+		assert_true(l.looks > 0);
 		assert_int_equal(l.blocked, l.looks);
 		assert_string_equal(l.in, "read");
 	}
