@@ -21,7 +21,7 @@ cli.LIMIT = LIMIT = 90                  # seconds: a comparison makes many runs
 FEW = "--pairs=6", "--time=10m"         # as few as give a verdict
 SHORT = *FEW, "--seconds=100ms", "--ready=tcp:{port}"
 STARVED = "not one request was answered"
-TRIES = 3                               # where other work takes the CPUs for a whole window
+TRIES = 5                               # where other work takes the CPUs for a whole window
 PATIENCE = 5                            # seconds for a comparison that was killed to clean up
 
 SERVER = r"""
@@ -189,6 +189,7 @@ class Compare(Case):
             got, out, err = output_of([*runner, weft, "compare", *few, *argv], env, **more)
             if STARVED not in out + err:
                 break
+            time.sleep(1)
         self.assertEqual(got, status, out + err)
         self.assert_nothing_left()
         return out, err

@@ -454,7 +454,7 @@ class Servers(Compare):
     @unittest.skipUnless(os.geteuid() == 0, "needs root to put files in the place of others")
     def test_a_noisy_machine_is_said(self):
         stat, load = "cpu  100 0 0 100 0 0 0 %d 0 0\n", "%s 1.00 1.00 1/99 4711\n"
-        for stolen, busy in (100, "77.00"), (0, "0.00"):
+        for stolen, busy in (100, "7777.00"), (0, "0.00"):
             write("stat", stat % 0)
             write("loadavg", load % busy)
             write("later", "cpu  200 0 0 200 0 0 0 %d 0 0\n" % stolen)
