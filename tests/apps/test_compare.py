@@ -117,12 +117,12 @@ class Commands(Compare):
         self.assertEqual(json.loads(out)["cases"][0]["verdict"], "differs")
 
     def test_what_is_slowed_by_a_variable_is_worse(self):
-        slow = "--variant=weft=PAUSE=0.1", "--margin=50%"
+        slow = "--variant=weft=PAUSE=0.5", "--margin=50%"
         out, err = self.compare(*slow, "--output=slow", "sh", "-c", WAITS)
         self.assertRegex(out, r"\n  native is better by \d+.* % \(\d+.* … \d+.*\)\n")
         for limit, status in ("50%", 1), ("99%", 1):
             self.compare("--read=slow", "--fail-if-worse=" + limit, few=(), status=status)
-        slow = "--variant=native=PAUSE=0.1", "--output=fast"
+        slow = "--variant=native=PAUSE=0.5", "--output=fast"
         out, err = self.compare(*slow, "--fail-if-worse=5%", "sh", "-c", WAITS)
         self.assertRegex(out, r"\n  weft is better by \d+")
 
