@@ -57,7 +57,7 @@ $(B)/$(PEERS)/%: $(PEERS)/%.go
 
 bench-peers: $(PEER_BIN)
 
-bench bench-against: $(B)/libweft.so $(B)/weft $(BENCH_BIN)
+bench bench-against: all $(BENCH_BIN)
 bench: $(PEER_BIN)
 bench bench-against:
 	$(Q)B=$(B) tests/bench/bench $(if $(ASSERT),--assert) $(if $(BIG),--big) $(if $(V),--show) \

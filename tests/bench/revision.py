@@ -34,8 +34,8 @@ def build(name):
         clean = {k: v for k, v in os.environ.items() if k not in ("B", "T") and k[:4] != "MAKE"
                  and k != "MFLAGS"}
         made = subprocess.run(["make", "-s", "-C", there, "-j%d" % len(os.sched_getaffinity(0)),
-                               "build/libweft.so", "build/weft"], env=clean, stdout=subprocess.DEVNULL)
-        if made.returncode:
+                               "all"], env=clean, stdout=subprocess.DEVNULL)
+        if made.returncode or not os.path.exists(os.path.join(there, "build/weft")):
             shutil.rmtree(there)
             raise Failure("`%s' does not build, or has no `weft' yet" % name)
     return os.path.join(there, "build"), commit[:10]
