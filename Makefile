@@ -21,13 +21,13 @@ ARCH	:= x86_64
 SHELL	:= /bin/bash
 
 ARCH_S		:= core/arch/$(ARCH)/switch.S
-CORE		:= sys log conf pages stat mem clock heap stack task carrier cputime own hub ready timer poll sched futex offload asleep \
+CORE		:= sys log pages conf stat mem clock heap stack task carrier cputime own hub ready timer poll sched futex offload asleep \
 		   monitor fork
-PRELOAD		:= elfkind ldpreload text object bytes opcode insn body sites slot patch user shared credential threadtimer inject signal fd kind \
+PRELOAD		:= elfkind ldpreload text object bytes opcode insn body sites known slot patch user shared credential threadtimer inject signal fd kind \
 		   number transfer sock name sigwait io multiplex sleep futexcall exec process thread cpuclock dispatch obstacle \
 		   activate launch load
 # They run in the program's time, not inside its system calls, and may use vector registers.
-FREE		:= text object bytes opcode insn body sites slot patch
+FREE		:= text object bytes opcode insn body sites known slot patch
 API		:= task
 CLI		:= option quantity words reader metric estimate schedule verdict histogram unit tally address connection echo http pool \
 		   arrivals loop loadreport load run fill child cost ready tasks compareplan loadrun trial record summary comparereport \
@@ -51,6 +51,7 @@ IQ_API	:= $(IQ_PRE) -iquote preload/api -Iinclude
 IQ_CLI	:= $(IQ_CORE) -iquote preload -iquote preload/cli -Iinclude -DLIBDIR='"$(PREFIX)/lib"' \
 		   $(shell pkg-config --cflags jansson)
 Q	:= $(if $(V),,@)
+TRUE	:= /bin/true
 say	= @printf '  %-6s %s\n' $(1) $(2)
 
 CORE_O	:= $(CORE:%=$(B)/core/%.o) $(ARCH_S:%.S=$(B)/%.o)
@@ -58,7 +59,7 @@ PRE_O	:= $(PRELOAD:%=$(B)/preload/%.o) $(B)/preload/thunk.o
 API_O	:= $(API:%=$(B)/preload/api/%.o)
 CLI_O	:= $(CLI:%=$(B)/preload/cli/%.o) $(BOTH:%=$(B)/preload/%.o)
 
-all: $(B)/libweft.so $(B)/weft
+all: $(B)/libweft.so $(B)/weft $(B)/weft.sites
 
 # Each mapping of the library makes every fork dearer: text and constants share one, pointers and variables another.
 $(B)/libweft.so: $(CORE_O) $(PRE_O) $(API_O) preload/weft.map core/anew.ld
@@ -68,6 +69,11 @@ $(B)/libweft.so: $(CORE_O) $(PRE_O) $(API_O) preload/weft.map core/anew.ld
 		-Wl,-T,core/anew.ld \
 		-Wl,--version-script=preload/weft.map -Wl,--build-id -ldl -lpthread
 	$(Q)ln -sf libweft.so $(B)/libweft.so.0
+
+# What activation finds out about libc and the loader here. Without it, or with another libc, it searches them.
+$(B)/weft.sites: $(B)/libweft.so
+	$(call say,LEARN,$@)
+	$(Q)rm -f $@; WEFT_LEARN=$@ WEFT_FORCE=1 LD_PRELOAD=$(abspath $<) $(TRUE) || rm -f $@
 
 $(B)/weft: $(CLI_O)
 	$(call say,LINK,$@)
@@ -103,6 +109,7 @@ install: all
 	install -d $(D)/bin $(D)/lib/pkgconfig $(D)/include/weft $(D)/share/man/man1
 	install $(B)/weft $(D)/bin/weft
 	install $(B)/libweft.so $(D)/lib/libweft.so.0
+	if [ -f $(B)/weft.sites ]; then install -m 644 $(B)/weft.sites $(D)/lib/weft.sites; fi
 	ln -sf libweft.so.0 $(D)/lib/libweft.so
 	install -m 644 include/weft.h $(D)/include/weft.h
 	install -m 644 include/weft/*.h $(D)/include/weft/
@@ -110,7 +117,7 @@ install: all
 	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|' preload/api/weft.pc.in > $(D)/lib/pkgconfig/weft.pc
 
 uninstall:
-	rm -rf $(D)/bin/weft $(D)/lib/libweft.so $(D)/lib/libweft.so.0 $(D)/include/weft.h $(D)/include/weft \
+	rm -rf $(D)/bin/weft $(D)/lib/libweft.so $(D)/lib/libweft.so.0 $(D)/lib/weft.sites $(D)/include/weft.h $(D)/include/weft \
 		$(D)/lib/pkgconfig/weft.pc $(patsubst preload/cli/%,$(D)/share/man/man1/%,$(wildcard preload/cli/*.1))
 
 clean:

@@ -1,6 +1,7 @@
 /* conf.c -- the WEFT_* options, read once from the environment */
 #include "conf.h"
 #include "log.h"
+#include "pages.h"
 
 struct conf conf = {
 #define OPT(field, type, dflt, name, arg, help) .field = dflt,
@@ -58,7 +59,7 @@ static bool parse_LEVEL(int *to, const char *s)
 /* Kept: a program may write over its environment, to show a title in ps. */
 static bool parse_TEXT(const char **to, const char *s)
 {
-	static char kept[TEXT_ROOM];
+	static char kept[TEXT_ROOM] SPARSE;
 	static size_t used;
 	size_t n = strlen(s) + 1;
 

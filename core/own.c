@@ -4,14 +4,14 @@
 #include "pages.h"
 
 #define MOST  (1 << 21)		/* no number of ours is higher */
-#define END   256		/* ours stand below: a fork copies the table as far as it is used */
-#define TOP   240		/* near that end, away from the program's */
+#define END   64		/* ours stand below: a fork copies the table as far as it is used, and so much costs it nothing */
+#define TOP   56		/* near that end, away from the program's */
 #define SPARE 1024		/* so much is the limit raised */
 #define ALONE (1u << 31)
 
 const struct own_kind *own_kinds[3];
 
-static uint64_t bits[MOST / 64];	/* atomic words: one bit a number */
+static uint64_t bits[MOST / 64] SPARSE;	/* atomic words: one bit a number */
 static int lowest = MOST, highest;		/* atomic: none stands below the one or above the other */
 static struct lock bits_lock ANEW;		/* of changes to these */
 static uint32_t standing ANEW;		/* atomic: how many hold all where they are, or ALONE */

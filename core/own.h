@@ -39,7 +39,7 @@ extern const struct own_kind *own_kinds[3];
 bool own_has(int fd);
 int own_next(unsigned from);	/* our lowest that is not below `from'; -1: none */
 
-/* own_add -- a descriptor just made is ours: it goes near the top of the first 256. Returns where it stands; -errno is passed
+/* own_add -- a descriptor just made is ours: it goes near the top of the first 64. Returns where it stands; -errno is passed
  * through. */
 int own_add(long fd);
 

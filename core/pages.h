@@ -19,6 +19,9 @@
 
 #define ANEW __attribute__((section(".bss.anew")))	/* anew.ld gives these pages of their own */
 
+/* Large variables of which little is used lie apart: what is always used is together in few pages then, which a fork copies. */
+#define SPARSE __attribute__((section(".bss.sparse")))
+
 enum pages_kind { PAGES_KEPT, PAGES_ANEW };
 
 /* pages_get -- n bytes of zeroes, aligned to a power of two that is at least a page. */

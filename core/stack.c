@@ -29,7 +29,7 @@ struct slab {
 	bool large;		/* a slot is larger than a region */
 };
 
-static struct slab slabs[SLABS];	/* all under `lock' */
+static struct slab slabs[SLABS] SPARSE;	/* all under `lock' */
 static unsigned slab_count;
 static size_t warm_bytes;
 static size_t next_bytes = SLAB_FIRST;

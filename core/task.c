@@ -21,7 +21,7 @@ uint32_t task_count;
 static struct chunk {
 	uintptr_t entry[CHUNK];
 	uint8_t generation[CHUNK];
-} *chunks[CHUNKS];
+} *chunks[CHUNKS] SPARSE;
 static uint32_t fresh;			/* first index never used; under task_lock */
 static uint32_t ring_start;		/* set with the first task */
 static uint32_t free_head = TASK_NO_INDEX, free_tail = TASK_NO_INDEX;

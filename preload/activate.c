@@ -15,6 +15,7 @@
 #include "futexcall.h"
 #include "gate.h"
 #include "insn.h"
+#include "known.h"
 #include "log.h"
 #include "monitor.h"
 #include "number.h"
@@ -78,6 +79,8 @@ static void objects_changed(void)
 		LOG(WARN, "weft: new objects are not redirected: %d\n", r);
 	stat_page->count[STAT_HUBS][STAT_sites] = (uint64_t)patch_sites(&left);
 	stat_page->count[STAT_HUBS][STAT_sites_left] = (uint64_t)left;
+	stat_page->count[STAT_HUBS][STAT_sites_known] = (uint64_t)known_count();
+	known_done();
 }
 
 static void hook_loader(void)
@@ -135,6 +138,7 @@ static int write_sites(void)
 	redirect_vdso();
 	stat_shared(sites, patch_sites(&left));
 	stat_shared(sites_left, left);
+	stat_shared(sites_known, known_count());
 	return 0;
 }
 
@@ -143,6 +147,7 @@ static int redirect(void)
 	text_open();
 	int r = write_sites();
 
+	known_done();
 	if (r == 0)
 		hook_loader();
 	int closed = text_close();

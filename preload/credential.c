@@ -10,7 +10,7 @@
 static struct change {
 	long nr, arg[3];
 	uint32_t groups[GROUPS];
-} changes[CHANGES];		/* under lock */
+} changes[CHANGES] SPARSE;	/* under lock */
 static struct lock lock ANEW;
 static uintptr_t raw;		/* libc's syscall() */
 

@@ -13,7 +13,7 @@
 #define EDGES  (EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET)
 #define ENDED  (EPOLLHUP | EPOLLERR)
 
-static struct fd *chunks[CHUNKS];	/* atomic pointers; never freed */
+static struct fd *chunks[CHUNKS] SPARSE;	/* atomic pointers; never freed */
 static struct lock grow_lock ANEW;
 static uint32_t fork_epoch ANEW;	/* atomic */
 

@@ -40,7 +40,7 @@ static void let_others(struct attempt *a)
 /* The kernel skipped a number because ours stands there: ours moves, and the new descriptor takes the number it should have. */
 static long settle(long number, struct attempt *a)
 {
-	int first = own_next(0);
+	int first = own_next(a->least);
 	long r, flags;
 
 	if (first < 0 || first > number)
@@ -106,7 +106,7 @@ bool number_again(long *result, struct attempt *a)
 {
 	if (unlikely(*result == -EMFILE))
 		return make_room(a);
-	if (unlikely(*result > own_next(0)))
+	if (unlikely(*result > own_next(a->least)))
 		*result = settle(*result, a);
 	enlarge((int)*result);
 	return false;
@@ -346,6 +346,7 @@ long number_fcntl(struct task *t, struct arch_frame *f)
 	switch (ARG2(f)) {
 	case F_DUPFD:
 	case F_DUPFD_CLOEXEC:
+		a.least = (unsigned)ARG3(f);
 		do
 			r = SYS(__NR_fcntl, number, ARG2(f), ARG3(f));
 		while (number_again(&r, &a));

@@ -11,13 +11,14 @@ gate_handler number_close, number_dup, number_dup2, number_dup3, number_close_ra
  * Where it got a number behind ours, *result becomes the one it would have got without us. The attempt began before the call. */
 struct attempt {
 	uint32_t moves, tries;
+	unsigned least;		/* the number asked for, or one above it */
 };
 bool number_again(long *result, struct attempt *a);
 void number_pair(int made[2], struct attempt *a);	/* the same for a call that has made two */
 
 static inline struct attempt number_attempt(void)
 {
-	return (struct attempt){own_moves(), 0};
+	return (struct attempt){own_moves(), 0, 0};
 }
 
 /* number_refused -- the result for a descriptor that no handler takes: ours look closed. */

@@ -60,6 +60,25 @@ static void read_eh_frame_hdr(struct object *o, uintptr_t at, size_t size)
 	o->function_count = h->count;
 }
 
+static void read_notes(struct object *o, uintptr_t at, size_t size)
+{
+	for (uintptr_t end = at + size; end - at >= sizeof(ElfW(Nhdr));) {
+		const ElfW(Nhdr) *n = (const void *)at;
+		size_t name = (n->n_namesz + 3ul) & ~3ul, room = end - at - sizeof *n;
+
+		if (name > room || n->n_descsz > room - name)
+			return;
+		if (n->n_type == NT_GNU_BUILD_ID && n->n_namesz == 4 && !memcmp(n + 1, "GNU", 4)) {
+			o->build_id = (const uint8_t *)(n + 1) + name;
+			o->build_id_size = n->n_descsz;
+			return;
+		}
+		at += sizeof *n + name + ((n->n_descsz + 3ul) & ~3ul);
+		if (at > end)
+			return;
+	}
+}
+
 int object_from_headers(struct object *o, uintptr_t base, const ElfW(Phdr) * headers, size_t n,
 			const char *name)
 {
@@ -72,6 +91,8 @@ int object_from_headers(struct object *o, uintptr_t base, const ElfW(Phdr) * hea
 			read_eh_frame_hdr(o, at, h->p_memsz);
 		else if (h->p_type == PT_DYNAMIC)
 			read_dynamic(o, (const void *)at);
+		else if (h->p_type == PT_NOTE && !o->build_id)
+			read_notes(o, at, h->p_memsz);
 		if (h->p_type != PT_LOAD || !h->p_filesz)
 			continue;
 		if (o->loads == OBJECT_LOADS)
@@ -159,6 +180,17 @@ int object_vdso(struct object *o)
 static bool is_ours(const struct object *o)
 {
 	return object_load_at(o, (uintptr_t)is_ours) != NULL;
+}
+
+int object_ourselves(struct object *o)
+{
+	const struct r_debug *d = object_debug();
+
+	for (const struct link_map *m = d ? d->r_map : NULL; m; m = m->l_next) {
+		if (!object_from_link_map(m, o) && is_ours(o))
+			return 0;
+	}
+	return -ENOENT;
 }
 
 static int each_in(const struct r_debug *d, int (*fn)(const struct object *, void *), void *arg)

@@ -30,6 +30,8 @@ struct object {
 	bool textrel;	  /* its text is still to be relocated when the debug hook is called */
 	int loads;
 	struct object_load load[OBJECT_LOADS]; /* PT_LOADs, ascending */
+	const uint8_t *build_id; /* NULL where it has none */
+	uint32_t build_id_size;
 	uintptr_t eh_frame_hdr;		       /* 0 where there is none that we can read */
 	const int32_t *functions; /* its table: pairs of offsets (function, FDE), ascending */
 	uint32_t function_count;
@@ -61,6 +63,10 @@ int object_each(int (*fn)(const struct object *o, void *arg), void *arg);
 
 /* object_vdso -- describe the vdso. Returns 0, or -ENOENT where the kernel has none. */
 int object_vdso(struct object *o);
+
+/* object_ourselves -- describe the object that this code is in. Returns 0, or -ENOENT where the loader
+ * does not tell of it. */
+int object_ourselves(struct object *o);
 
 /* object_debug -- what the loader shows to debuggers, its first namespace; NULL where there is
  * none. */

@@ -2,6 +2,7 @@
 #include <sys/auxv.h>
 
 #include "body.h"
+#include "known.h"
 #include "pages.h"
 #include "patch.h"
 #include "slot.h"
@@ -10,7 +11,7 @@
 
 #define JUMP 5	/* bytes of a jump */
 #define STUB 16 /* bytes of a jump to far away, rounded up */
-#define STRETCH (32 * PAGE)
+#define STRETCH (32 * PAGE) /* as dear as a mapping */
 #define STACK_MOST (1ul << 29) /* no stack is expected to grow larger */
 
 /* A site of an object that is patched. */
@@ -23,7 +24,7 @@ struct record {
 /* An object that was looked at. */
 struct patched {
 	uintptr_t base, low, high; /* its identity: bias and executable segments */
-	size_t stretch;		   /* of its text that may be taken with what is written */
+	size_t stretch;		   /* of its text that may be taken with what is written, for each mapping less */
 	const char *name;	   /* good while it is in the plan */
 	bool stays;		   /* the loader does not tell of it */
 	bool seen;		   /* by the plan in hand */
@@ -51,13 +52,15 @@ static struct {
 	bool was_refused;
 	struct site refused;
 	const char *refused_object;
-	uint8_t page[PAGE + JUMP]; /* of text, while it is written: too much for a small stack */
-} all;				   /* owner: who activates, later who holds the loader's lock */
+} all; /* owner: who activates, later who holds the loader's lock */
 
-/* Makes room for one more of `size' bytes. Returns the array, or NULL. */
-static void *grow(void *array, size_t count, size_t *room, size_t size)
+/* Text while it is written: too much for a small stack. Owner: as above. */
+static uint8_t page_copy[PAGE + JUMP] ANEW;
+
+/* Makes room for one more of `size' bytes; at first `least' pages. Returns the array, or NULL. */
+static void *grow(void *array, size_t count, size_t *room, size_t size, size_t least)
 {
-	size_t old = page_up(*room * size), more = old ? 2 * old : 16 * PAGE;
+	size_t old = page_up(*room * size), more = old ? 2 * old : least * PAGE;
 
 	if (count < *room)
 		return array;
@@ -106,7 +109,7 @@ static int plan_site(const struct site *found, void *arg)
 		return s.sure ? leave_site(o, &s, s.reason) : 0;
 	if (s.wide && is_needed(&s))
 		return leave_site(o, &s, "in a function that uses wide vector registers");
-	struct planned *plan = grow(all.plan, all.planned, &all.plan_room, sizeof *plan);
+	struct planned *plan = grow(all.plan, all.planned, &all.plan_room, sizeof *plan, 16);
 
 	if (!plan)
 		return -ENOMEM;
@@ -200,7 +203,7 @@ int patch_add(const struct object *o, void *arg)
 		p->seen = true;
 		return 0;
 	}
-	p = grow(all.objects, all.count, &all.room, sizeof *p);
+	p = grow(all.objects, all.count, &all.room, sizeof *p, 1);
 	if (!p)
 		return -ENOMEM;
 	all.objects = p;
@@ -215,7 +218,7 @@ int patch_add(const struct object *o, void *arg)
 			      .pending = true};
 	/* The loader is going to write to this text after it has told of it. */
 	p->left = o->textrel;
-	return o->textrel ? 0 : sites_find(o, plan_site, p);
+	return o->textrel ? 0 : known_sites(o, plan_site, p);
 }
 
 void patch_begin(const struct patch_rules *rules)
@@ -291,7 +294,7 @@ static uintptr_t map_near(uintptr_t low, uintptr_t high, size_t size)
 
 static int write_slots(int first, size_t count)
 {
-	return count ? text_write(slot_address(first), all.page, count * ARCH_SLOT_SIZE) : 0;
+	return count ? text_write(slot_address(first), page_copy, count * ARCH_SLOT_SIZE) : 0;
 }
 
 /* Takes all slots at once, before one of them is in use. */
@@ -321,7 +324,7 @@ static int get_slots(void)
  * leads to the slots yet. */
 static int make_slots(void)
 {
-	size_t kept = 0, count = 0; /* slots in all.page, from `first' on */
+	size_t kept = 0, count = 0; /* slots in page_copy, from `first' on */
 	size_t i = 0;
 	int first = 0, r = get_slots();
 
@@ -335,7 +338,7 @@ static int make_slots(void)
 			first = p.slot;
 			count = 0;
 		}
-		if (!r && slot_build(p.slot, &p.site, all.page + count * ARCH_SLOT_SIZE))
+		if (!r && slot_build(p.slot, &p.site, page_copy + count * ARCH_SLOT_SIZE))
 			r = leave_site(&all.objects[p.object], &p.site,
 				       "something relative would be out of reach");
 		if (r || p.site.form == SITE_LEFT) {
@@ -358,7 +361,7 @@ static int make_records(void)
 		const struct planned *p = &all.plan[i];
 		struct patched *o = &all.objects[p->object];
 		size_t room = o->room;
-		struct record *r = grow(o->records, o->count, &room, sizeof *r);
+		struct record *r = grow(o->records, o->count, &room, sizeof *r, 1);
 
 		if (!r)
 			return -ENOMEM;
@@ -392,10 +395,10 @@ static int write_stubs(const struct patched *o)
 							0,    0,    0xcc, 0xcc}; /* jmp *2(%rip) */
 			uintptr_t slot = slot_address(o->records[i + k].slot);
 
-			__builtin_memcpy(all.page + k * STUB, jump, 8);
-			__builtin_memcpy(all.page + k * STUB + 8, &slot, 8);
+			__builtin_memcpy(page_copy + k * STUB, jump, 8);
+			__builtin_memcpy(page_copy + k * STUB + 8, &slot, 8);
 		}
-		int r = text_write(o->stubs + (uintptr_t)i * STUB, all.page, (size_t)n * STUB);
+		int r = text_write(o->stubs + (uintptr_t)i * STUB, page_copy, (size_t)n * STUB);
 
 		if (r)
 			return r;
@@ -421,17 +424,17 @@ static int write_jumps(const struct patched *o, bool back)
 		n = same_page(o, i);
 		uintptr_t start = o->records[i].start, end = o->records[i + n - 1].start + JUMP;
 
-		memcpy(all.page, (const void *)start, end - start);
+		memcpy(page_copy, (const void *)start, end - start);
 		for (uint32_t k = i; k < i + n; k++) {
 			const struct record *r = &o->records[k];
 
 			if (back)
-				__builtin_memcpy(all.page + (r->start - start), r->old, JUMP);
+				__builtin_memcpy(page_copy + (r->start - start), r->old, JUMP);
 			else
-				make_jump(all.page + (r->start - start), r->start,
+				make_jump(page_copy + (r->start - start), r->start,
 					  jump_target(o, k));
 		}
-		int r = text_write(start, all.page, end - start);
+		int r = text_write(start, page_copy, end - start);
 
 		if (r)
 			return r;
@@ -440,31 +443,39 @@ static int write_jumps(const struct patched *o, bool back)
 }
 
 struct run {
-	uintptr_t lo, hi; /* pages to be taken; lo 0: none yet */
+	uintptr_t lo, hi; /* pages to be taken; none where both are the same */
 };
 
-/* Adds the page of an address above the run to it, or takes what it has and begins anew. */
+static void take_run(const struct run *run)
+{
+	if (run->hi > run->lo)
+		text_take(run->lo, run->hi, run->hi - run->lo, PROT_READ | PROT_EXEC);
+}
+
+/* Adds the page of an address above the run to it, or takes what it has and begins anew: then there
+ * are two mappings more, or one where the run has nothing yet. */
 static void extend(struct run *run, uintptr_t at, size_t stretch)
 {
 	uintptr_t page = at & ~(PAGE - 1);
 
-	if (run->lo && page > run->hi + stretch) {
-		text_take(run->lo, run->hi, run->hi - run->lo, PROT_READ | PROT_EXEC);
-		run->lo = 0;
-	}
-	if (!run->lo)
+	if (page > run->hi + (run->hi > run->lo ? 2 * stretch : stretch)) {
+		take_run(run);
 		run->lo = page;
+	}
 	run->hi = page_up(at + JUMP);
 }
 
-/* Takes the pages of an object that are going to be written, and short stretches between them: a
- * mapping more costs a fork as much as some pages cost memory. The vdso stays the kernel's. */
+/* Takes the pages of an object that are going to be written, and short stretches between them and to
+ * the ends of its text: a fork pays for each mapping. The vdso stays the kernel's. */
 static void take_pages(const struct patched *o)
 {
 	uintptr_t also = all.rules.also - o->low < o->high - o->low ? all.rules.also : 0;
-	struct run run = {0};
+	uintptr_t begin = o->low & ~(PAGE - 1), end = page_up(o->high);
+	struct run run = {begin, begin};
 
-	for (uint32_t i = 0; i < o->count && !o->stays; i++) {
+	if (o->stays || (!o->count && !also))
+		return;
+	for (uint32_t i = 0; i < o->count; i++) {
 		if (also && also < o->records[i].start) {
 			extend(&run, also, o->stretch);
 			also = 0;
@@ -473,8 +484,9 @@ static void take_pages(const struct patched *o)
 	}
 	if (also)
 		extend(&run, also, o->stretch);
-	if (run.lo)
-		text_take(run.lo, run.hi, run.hi - run.lo, PROT_READ | PROT_EXEC);
+	if (end <= run.hi + o->stretch)
+		run.hi = end;
+	take_run(&run);
 }
 
 static int write_all(void)

@@ -9,7 +9,7 @@
 
 static struct range {
 	uintptr_t lo, hi;
-} ranges[RANGES];		/* under lock */
+} ranges[RANGES] SPARSE;	/* under lock */
 static unsigned count;
 static bool overflow, scanned;
 bool shared_guessed;

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/resource.h>
 
+#include "pages.h"
 #include "sys.h"
 #include "text.h"
 
@@ -18,7 +19,7 @@ static struct taken {
 	uintptr_t lo, hi;
 	long at; /* in the copy */
 	int prot;
-} taken[TAKEN];
+} taken[TAKEN] ANEW;
 static int taken_count;
 static long copied;
 

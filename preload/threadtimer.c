@@ -1,6 +1,7 @@
 /* threadtimer.c -- timers that signal one thread */
 #include "threadtimer.h"
 #include "monitor.h"
+#include "pages.h"
 
 #define MOST 4096
 
@@ -18,7 +19,7 @@ static struct timer {
 	int sig, id;		/* id: the kernel's, atomic */
 	int overrun, taken;	/* expirations not taken, atomic; what the last signal taken told of them */
 	union sigval value;
-} timers[MOST];
+} timers[MOST] SPARSE;
 static struct lock lock;	/* of the free ones */
 static uint32_t used;		/* atomic, only grows: records from here on were never used */
 static uint32_t fired;		/* atomic: some have */

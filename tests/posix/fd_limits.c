@@ -164,6 +164,21 @@ static void the_lowest_free_number_is_given(void)
 	await_rounds();
 }
 
+/* Also where none below it is free: ours stand somewhere in this range. */
+static void the_lowest_number_from_one_on_is_given(void)
+{
+	int null = open("/dev/null", O_RDWR);
+
+	for (int least = null + 1; least < 1100; least++) {
+		CHECK_EQ(fcntl(null, F_DUPFD_CLOEXEC, least), least);
+		CHECK_EQ(fcntl(null, F_DUPFD, least), least + 1);
+		CHECK(close(least) == 0);
+		CHECK(close(least + 1) == 0);
+	}
+	CHECK(close(null) == 0);
+	await_rounds();
+}
+
 static void all_may_be_closed(void)
 {
 	static const char text[] = "still here";
@@ -196,6 +211,7 @@ int main(void)
 	unix_pair(SOCK_STREAM, fds);
 	threads_start(threads, THREADS, keep_going);
 	step_wait(&arrived, THREADS);
+	RUN(the_lowest_number_from_one_on_is_given);
 	RUN(all_numbers_below_the_soft_limit_can_be_had);
 	RUN(the_same_when_the_hard_limit_is_reached);
 	RUN(every_number_can_be_named);
