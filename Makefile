@@ -30,8 +30,8 @@ PRELOAD		:= elfkind ldpreload text object bytes opcode insn body sites known slo
 FREE		:= text object bytes opcode insn body sites known slot patch
 API		:= task
 CLI		:= option quantity words reader metric estimate schedule verdict histogram unit tally address connection echo http pool \
-		   arrivals loop loadreport load run fill child cost ready tasks compareplan loadrun trial record summary comparereport \
-		   plot compare help stats main
+		   arrivals loop loadreport load run fill child cost ready tasks carriers compareplan loadrun trial record summary comparereport \
+		   plot others compare help stats main
 # Of preload, what the command needs as well: linked into both.
 BOTH		:= elfkind ldpreload
 

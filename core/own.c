@@ -3,7 +3,7 @@
 #include "own.h"
 #include "pages.h"
 
-#define MOST  (1 << 21)		/* no number of ours is higher */
+#define MOST  (1 << 20)		/* no number of ours is higher; the kernel has no more unless it is told to */
 #define END   64		/* ours stand below: a fork copies the table as far as it is used, and so much costs it nothing */
 #define TOP   56		/* near that end, away from the program's */
 #define SPARE 1024		/* so much is the limit raised */

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -17,6 +18,12 @@
 #include "child.h"
 
 static int signals = -1; /* a signalfd: somebody wants the run to end */
+
+static struct {
+	int64_t period_ns, next_ns;
+	void (*call)(void *arg);
+	void *arg;
+} every;
 
 int64_t child_now(void)
 {
@@ -131,11 +138,31 @@ int child_start(struct child *c)
 	return -error;
 }
 
+void child_every(int64_t period_ns, void (*call)(void *arg), void *arg)
+{
+	every.period_ns = period_ns;
+	every.next_ns = child_now();
+	every.call = call;
+	every.arg = arg;
+}
+
+/* next_ns -- until when to wait; does what is due. */
+static int64_t next_ns(int64_t now_ns, int64_t until_ns)
+{
+	if (!every.call)
+		return until_ns;
+	if (now_ns >= every.next_ns) {
+		every.next_ns = now_ns + every.period_ns;
+		every.call(every.arg);
+	}
+	return every.next_ns < until_ns ? every.next_ns : until_ns;
+}
+
 int child_wait(struct child *c, int64_t until_ns, int fd)
 {
 	while (!c->ended) {
 		struct pollfd p[3] = {{c->pidfd, POLLIN, 0}, {signals, POLLIN, 0}, {fd, POLLIN, 0}};
-		int64_t now = child_now(), left = until_ns > now ? until_ns - now : 0;
+		int64_t now = child_now(), wake = next_ns(now, until_ns), left = wake > now ? wake - now : 0;
 		struct timespec wait = {left / 1000000000, left % 1000000000};
 		int n = ppoll(p, 3, &wait, NULL);
 
@@ -152,7 +179,7 @@ int child_wait(struct child *c, int64_t until_ns, int fd)
 			close(c->pidfd);
 		} else if (p[2].revents) {
 			return 1;
-		} else if (!n && !left) {
+		} else if (!n && now >= until_ns) {
 			return -ETIMEDOUT;
 		}
 	}
@@ -198,4 +225,25 @@ unsigned child_sweep(void)
 		if (waitpid(-1, NULL, 0) < 0 && errno == ECHILD)
 			return n;
 	}
+}
+
+char *child_path(const char *name)
+{
+	const char *dir = getenv("PATH");
+	struct stat st;
+	char *path;
+
+	if (strchr(name, '/'))
+		return strdup(name);
+	for (dir = dir ? dir : "/bin:/usr/bin"; *dir; dir += strspn(dir, ":")) {
+		size_t n = strcspn(dir, ":");
+
+		if (asprintf(&path, "%.*s/%s", (int)n, dir, name) < 0)
+			return NULL;
+		if (!stat(path, &st) && S_ISREG(st.st_mode) && !access(path, X_OK))
+			return path;
+		free(path);
+		dir += n;
+	}
+	return NULL;
 }

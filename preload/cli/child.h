@@ -43,6 +43,9 @@ int child_start(struct child *c);
  * has ended, 1 when fd is ready, -ETIMEDOUT, or -EINTR: the run is to end. */
 int child_wait(struct child *c, int64_t until_ns, int fd);
 
+/* child_every -- from now on do this every `period_ns' while a child is waited for; with NULL no longer. */
+void child_every(int64_t period_ns, void (*call)(void *arg), void *arg);
+
 /* child_stop -- send the signal; after `patience_ns' SIGKILL to its whole group. Returns true if the signal was enough. */
 bool child_stop(struct child *c, int sig, int64_t patience_ns);
 
@@ -50,5 +53,8 @@ bool child_stop(struct child *c, int sig, int64_t patience_ns);
 unsigned child_sweep(void);
 
 int64_t child_now(void);
+
+/* child_path -- the file that a command's name stands for, to be freed; NULL for none. */
+char *child_path(const char *name);
 
 #endif

@@ -15,18 +15,21 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "child.h"
 #include "cli.h"
 #include "comparereport.h"
+#include "others.h"
 #include "plot.h"
 #include "schedule.h"
 #include "trial.h"
 
-#define OVERHEAD .4 /* seconds of a server's run beside its load, at least */
+#define OVERHEAD .4  /* seconds of a server's run beside its load, at least */
+#define STOLEN	 .02 /* of the CPUs' time: worth a word */
 
 static struct compareplan plan;
 static struct record record;
 static struct run_program programs[VARIANTS_MOST];
-static struct outcome *shared;
+static struct outcome_shared *shared;
 static double begun;
 
 static double now(void)
@@ -52,31 +55,10 @@ static char **copy_environment(void)
 	return copy;
 }
 
-static char *in_path(const char *name)
-{
-	const char *dir = getenv("PATH");
-	struct stat st;
-	char *path;
-
-	if (strchr(name, '/'))
-		return strdup(name);
-	for (dir = dir ? dir : "/bin:/usr/bin"; *dir; dir += strspn(dir, ":")) {
-		size_t n = strcspn(dir, ":");
-
-		if (asprintf(&path, "%.*s/%s", (int)n, dir, name) < 0)
-			return NULL;
-		if (!stat(path, &st) && S_ISREG(st.st_mode) && !access(path, X_OK))
-			return path;
-		free(path);
-		dir += n;
-	}
-	return NULL;
-}
-
 /* start_native -- with VAR=VALUE words, and nothing of Weft. */
 static int start_native(const struct variant *v, struct run_program *to)
 {
-	*to = (struct run_program){.path = in_path(v->argv[0]), .argv = v->argv, .env = copy_environment()};
+	*to = (struct run_program){.path = child_path(v->argv[0]), .argv = v->argv, .env = copy_environment()};
 	if (!to->path)
 		return cli_fail(CLI_NOT_FOUND, "%s: %s", v->argv[0], strerror(ENOENT));
 	if (access(to->path, X_OK))
@@ -117,21 +99,20 @@ static int start_weft(const struct variant *v, char **words, size_t n, struct ru
 
 static int start_variant(const struct variant *v, struct run_program *to)
 {
-	char *text = strdup(v->spec ? v->spec : ""), *save = NULL, *words[64];
+	char *none[] = {NULL}, **words = v->words ? v->words : none;
 	char **before = copy_environment(); /* setenv may free what it has made before */
 	size_t n = 0;
 	int status;
 
 	environ = copy_environment();
-	if (!text || !environ || !before)
+	if (!environ || !before)
 		return cli_fail(CLI_USAGE, "%s", strerror(errno));
-	for (char *w = strtok_r(text, " \t", &save); w && n < 64; w = strtok_r(NULL, " \t", &save))
-		if (!n && *w != '-' && strchr(w, '='))
-			putenv(w);
-		else
-			words[n++] = w;
+	for (; *words && **words != '-' && strchr(*words, '='); words++)
+		putenv(*words);
+	while (words[n])
+		n++;
 	if (!v->weft && n)
-		status = cli_fail(CLI_USAGE, "--variant %s: `%s' is for Weft; a native one takes VAR=VALUE only", v->name, words[0]);
+		status = cli_fail(CLI_USAGE, "--variant %s: `%s' is for Weft; a native one takes VAR=VALUE only", v->name, *words);
 	else
 		status = v->weft ? start_weft(v, words, n, to) : start_native(v, to);
 	environ = before;
@@ -158,7 +139,8 @@ static int once(enum run_kind kind, unsigned level, unsigned pair, unsigned vari
 {
 	const struct trial trial = {
 		.plan = &plan, .variant = &plan.variants[variant], .program = &programs[variant],
-		.connections = plan.level[level], .padding = padding, .memory = kind == RUN_MEMORY,
+		.connections = plan.level[level], .padding = padding,
+		.look = kind == RUN_MEMORY || (kind == RUN_WARMUP && !plan.server),
 	};
 	static struct record_run run;
 	int status;
@@ -171,10 +153,11 @@ static int once(enum run_kind kind, unsigned level, unsigned pair, unsigned vari
 	double at = now() - begun;
 
 	status = trial_run(&trial, shared);
-	shared->begun = at;
+	shared->outcome.begun = at;
 	if (status)
 		return status;
-	run.outcome = *shared;
+	run.outcome = shared->outcome;
+	run.latency = shared->latency.count ? histogram_write(&shared->latency) : NULL;
 	return record_add(&record, &run);
 }
 
@@ -212,7 +195,7 @@ static void progress(unsigned level, unsigned pairs)
 		fprintf(stderr, " at %lld connections", (long long)plan.level[level]);
 	if (summary_ratio(&record, level, 1, plan.metric_count ? summary_metric : summary_figure,
 			  plan.metric_count ? 0 : plan.primary, &e))
-		fprintf(stderr, ": %s / %s %.3f (%.3f … %.3f)\033[K", record.variants[1], record.variants[0], e.ratio, e.lower, e.upper);
+		fprintf(stderr, ": %s %.3f (%.3f … %.3f)\033[K", record.variants[1], e.ratio, e.lower, e.upper);
 }
 
 /* enough -- was this a look at which all variants are known to the precision, or has one of them failed? */
@@ -260,10 +243,10 @@ static int warm_up(double *seconds)
 
 	for (unsigned v = 0; v < plan.variant_count && !status; v++) {
 		status = once(RUN_WARMUP, 0, 0, v, false, 0);
-		if (!status && *shared->error)
-			return cli_fail(CLI_USAGE, "%s: %s", plan.variants[v].name, shared->error);
-		if (!status && shared->failed > 0)
-			cli_fail(0, "%s: %.0f requests failed", plan.variants[v].name, shared->failed);
+		if (!status && *shared->outcome.error)
+			return cli_fail(CLI_USAGE, "%s: %s", plan.variants[v].name, shared->outcome.error);
+		if (!status && shared->outcome.failed > 0)
+			cli_fail(0, "%s: %.0f requests failed", plan.variants[v].name, shared->outcome.failed);
 	}
 	*seconds = now() - from;
 	return status;
@@ -335,7 +318,7 @@ static int finish(const struct record *r)
 	else if (plan.csv)
 		status = comparereport_csv(r);
 	else
-		comparereport_text(r, &s);
+		status = comparereport_text(r, &s);
 	if (!status && plan.plot)
 		status = plot(r, &s, plan.plot);
 	if (!status && !any_pair(r))
@@ -369,12 +352,11 @@ static int read_kept(void)
 static void warn_of_noise(void)
 {
 	cpu_set_t set;
-	double load;
 
 	CPU_ZERO(&set);
 	sched_getaffinity(0, sizeof set, &set);
-	if (getloadavg(&load, 1) == 1 && load > (double)sysconf(_SC_NPROCESSORS_ONLN) / 2)
-		cli_fail(0, "the machine is busy with other work (load %.1f): intervals will be wide", load);
+	if (others_load() > (double)sysconf(_SC_NPROCESSORS_ONLN) / 2)
+		cli_fail(0, "the machine is busy with other work (load %.1f): intervals will be wide", others_load());
 	if (CPU_COUNT(&set) < 2 && plan.server)
 		cli_fail(0, "one CPU: the server shares it with the load; only requests per CPU-second mean anything");
 }
@@ -382,9 +364,12 @@ static void warn_of_noise(void)
 int compare_command(int argc, char **argv)
 {
 	struct sigaction act = {.sa_handler = trial_interrupt};
+	struct others before;
 	bool done;
 	int status = compareplan_read(&plan, argc, argv, &done);
 
+	if (!status && !done)
+		status = plot_check(plan.plot);
 	if (status || done)
 		return status;
 	if (plan.read)
@@ -402,8 +387,13 @@ int compare_command(int argc, char **argv)
 	sigaction(SIGINT, &act, NULL);
 	sigaction(SIGTERM, &act, NULL);
 	begun = now();
+	before = others_now();
 	status = record_begin(&record, &plan);
 	if (!status)
 		status = run_all();
+	double stolen = others_share(before, others_now());
+
+	if (stolen > STOLEN)
+		cli_fail(0, "the machine's host gave %.0f %% of its CPUs' time to others meanwhile (steal)", 100 * stolen);
 	return status ? status : finish(&record);
 }

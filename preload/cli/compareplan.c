@@ -1,6 +1,7 @@
 /* compareplan.c -- see compareplan.h */
 #include <ctype.h>
 #include <errno.h>
+#include <math.h>
 #include <regex.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -12,9 +13,11 @@
 #include "compareplan.h"
 #include "fill.h"
 #include "ready.h"
+#include "words.h"
 
 #define SECOND	 1000000000ll
 #define CONNECTIONS_MOST 100000
+#define SECONDS_LEAST	 10000000 /* ns */
 
 const struct figure_kind figure_kinds[FIGURES] = {
 #define HIGHER true
@@ -23,6 +26,26 @@ const struct figure_kind figure_kinds[FIGURES] = {
 #include "figure.def"
 #undef FIGURE
 };
+
+double figure_latency(enum figure which, const struct histogram *h)
+{
+	if (!h->count)
+		return NAN;
+	switch (which) {
+	case FIGURE_P50:
+		return (double)histogram_percentile(h, 50) / 1e9;
+	case FIGURE_P90:
+		return (double)histogram_percentile(h, 90) / 1e9;
+	case FIGURE_P99:
+		return (double)histogram_percentile(h, 99) / 1e9;
+	case FIGURE_P999:
+		return (double)histogram_percentile(h, 99.9) / 1e9;
+	case FIGURE_MAX:
+		return (double)h->max / 1e9;
+	default:
+		return NAN;
+	}
+}
 
 static int number_levels(struct compareplan *p)
 {
@@ -85,6 +108,7 @@ static bool is_name(const char *s, size_t n)
 static int read_variant(struct compareplan *p, const char *text)
 {
 	size_t n = strcspn(text, "=");
+	const char *error;
 	struct variant *v;
 
 	if (!text[n] || !is_name(text, n))
@@ -95,8 +119,8 @@ static int read_variant(struct compareplan *p, const char *text)
 	if (!v)
 		return cli_fail(CLI_USAGE, "--variant: at most %d variants", VARIANTS_MOST);
 	v->weft = strncmp(text, "native", n) || n != 6;
-	v->spec = text + n + 1;
-	return 0;
+	v->words = words_given(text + n + 1, &error);
+	return v->words ? 0 : cli_fail(CLI_USAGE, "--variant %s: %s in `%s'", v->name, error, text + n + 1);
 }
 
 /* Two stand there from the start: native, which the others are compared with, and weft. With --program-b the second one is that
@@ -206,16 +230,21 @@ static int try_output(const char *option, const char *path)
 	return 0;
 }
 
-static int try_plot(const char *path)
+/* times -- what --quick says holds where nothing else was asked for. */
+static int times(struct compareplan *p)
 {
-	const char *end = path ? strrchr(path, '.') : NULL;
-	int status = 0;
-
-	if (path && (!end || (strcmp(end, ".svg") && strcmp(end, ".png"))))
-		return cli_fail(CLI_USAGE, "--plot: a name that ends in .svg or .png, not `%s'", path);
-	if (path && access(path, F_OK) && !(status = try_output("--plot", path)))
-		unlink(path);
-	return status ? status : try_output("--plot", path);
+	if (p->seconds < 0)
+		p->seconds = p->quick ? SECOND : 3 * SECOND;
+	if (!p->pairs)
+		p->pairs = p->quick ? p->fewest : VERDICT_MOST;
+	if (p->seconds < SECONDS_LEAST)
+		return cli_fail(CLI_USAGE, "--seconds: at least %d ms", SECONDS_LEAST / 1000000);
+	if (p->pairs < p->fewest)
+		return cli_fail(CLI_USAGE, "--pairs: fewer than %u give no verdict on %u level%s", p->fewest, p->level_count,
+				p->level_count == 1 ? "" : "s");
+	if (p->server && p->timeout < p->seconds * 2)
+		return cli_fail(CLI_USAGE, "--timeout: twice the time of --seconds is needed at least");
+	return 0;
 }
 
 static int complete(struct compareplan *p)
@@ -232,8 +261,6 @@ static int complete(struct compareplan *p)
 		status = number_levels(p);
 	if (!status)
 		status = try_output("--output", p->output);
-	if (!status)
-		status = try_plot(p->plot);
 	if (status)
 		return status;
 	if (p->variant_count < 2)
@@ -241,16 +268,7 @@ static int complete(struct compareplan *p)
 	p->rule = (struct verdict_rule){p->precision, p->margin, verdict_usual.confidence};
 	p->primary = p->server ? FIGURE_PER_CPU : FIGURE_WALL;
 	p->fewest = verdict_look(verdict_fewest(&p->rule, p->level_count) - 1);
-	if (p->quick) {
-		p->pairs = p->fewest;
-		p->seconds = SECOND;
-	}
-	if (p->pairs < p->fewest)
-		return cli_fail(CLI_USAGE, "--pairs: fewer than %u give no verdict on %u level%s", p->fewest, p->level_count,
-				p->level_count == 1 ? "" : "s");
-	if (p->server && p->timeout < p->seconds * 2)
-		return cli_fail(CLI_USAGE, "--timeout: twice the time of --seconds is needed at least");
-	return 0;
+	return times(p);
 }
 
 static const struct compareplan initial = {
@@ -281,9 +299,14 @@ int compareplan_read(struct compareplan *p, int argc, char **argv, bool *done)
 	}
 	i += i < argc && !strcmp(argv[i], "--");
 	p->argv = argv + i;
+	if (p->json && p->csv)
+		return cli_fail(CLI_USAGE, "compare: either --json or --csv");
 	if (p->read) {
 		p->read_b = argv[i];
-		return i + 1 < argc && argv[i + 1] ? cli_fail(CLI_USAGE, "--read: two files at most") : try_plot(p->plot);
+		if (i + 1 < argc && argv[i + 1])
+			return cli_fail(CLI_USAGE, "--read: two files at most");
+		return p->read_b && (p->json || p->csv || p->plot || p->fail_if_worse > 0)
+			       ? cli_fail(CLI_USAGE, "--read: two files are compared as text only") : 0;
 	}
 	if (i == argc)
 		return cli_fail(CLI_USAGE, "compare: a PROGRAM is needed; try `weft compare --help'");

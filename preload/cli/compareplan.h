@@ -20,7 +20,7 @@
 
 struct variant {
 	char name[NAME_MOST];
-	const char *spec; /* VAR=VALUE words and options of `weft run'; NULL: native */
+	char **words;	  /* VAR=VALUE and options of `weft run'; NULL for none */
 	bool weft;
 	char **argv;	  /* of the program, before {port} and the like are filled in */
 };

@@ -7,7 +7,7 @@
 
 #include "summary.h"
 
-void comparereport_text(const struct record *r, const struct summary *s);
+int comparereport_text(const struct record *r, const struct summary *s);
 int comparereport_json(const struct record *r, const struct summary *s);
 int comparereport_csv(const struct record *r);
 

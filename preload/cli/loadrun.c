@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "carriers.h"
 #include "cost.h"
 #include "loadrun.h"
 
@@ -110,7 +111,7 @@ static void word_load(struct words *w, const struct compareplan *plan, const str
 	add(w, "--time=%lldms", (long long)(plan->seconds / 1000000));
 	add(w, "--warmup=%lldms", (long long)(plan->seconds / 1000000 / 4));
 	if (plan->rate > 0)
-		add(w, "--rate=%g", plan->rate);
+		add(w, "--rate=%.6f", plan->rate);
 	if (plan->http)
 		add(w, "--http=%s", plan->http);
 	else
@@ -161,20 +162,22 @@ static double number(const json_t *object, const char *outer, const char *inner)
 	return json_number_value(inner ? json_object_get(at, inner) : at);
 }
 
-static int take_report(const char *path, struct outcome *to)
+static int take_report(const char *path, struct outcome *to, struct histogram *latency)
 {
 	json_t *report = json_load_file(path, 0, NULL);
+	const char *text = json_string_value(json_object_get(json_object_get(report, "latency"), "histogram"));
 	double cpu = to->figure[FIGURE_CPU];
 
-	if (!report)
+	if (!text || histogram_read(latency, text)) {
+		json_decref(report);
 		return fail(to, "the load has printed no report");
+	}
 	to->requests = number(report, "rate", "answers");
 	to->failed = number(report, "failures", "all");
 	to->figure[FIGURE_RATE] = number(report, "rate", "per_second");
-	to->figure[FIGURE_P50] = number(report, "latency", "p50_ns") / 1e9;
-	to->figure[FIGURE_P90] = number(report, "latency", "p90_ns") / 1e9;
-	to->figure[FIGURE_P99] = number(report, "latency", "p99_ns") / 1e9;
-	to->figure[FIGURE_MAX] = number(report, "latency", "max_ns") / 1e9;
+	for (unsigned i = 0; i < FIGURES; i++)
+		if (isfinite(figure_latency(i, latency)))
+			to->figure[i] = figure_latency(i, latency);
 	to->figure[FIGURE_LOAD_SHARE] = number(report, "generator", "cpu_s") / number(report, "window_s", NULL);
 	to->figure[FIGURE_PER_CPU] = cpu > 0 ? to->requests / cpu : NAN;
 	to->coarse = to->requests < QUANTITY_STEPS;
@@ -182,8 +185,8 @@ static int take_report(const char *path, struct outcome *to)
 	return to->requests > 0 ? 0 : fail(to, "not one request was answered");
 }
 
-static int built_in(const struct compareplan *plan, const struct fill *fill, struct child *server, bool memory,
-		    struct outcome *to)
+static int built_in(const struct compareplan *plan, const struct fill *fill, struct child *server, bool look,
+		    struct outcome *to, struct histogram *latency)
 {
 	char out[128], err[128];
 	struct words w = {0};
@@ -204,14 +207,14 @@ static int built_in(const struct compareplan *plan, const struct fill *fill, str
 		close(phases[0]);
 		return fail(to, "the load: %s", strerror(-status));
 	}
-	status = follow(&load, server, phases[0], child_now() + plan->timeout, memory, fill->connections, to);
+	status = follow(&load, server, phases[0], child_now() + plan->timeout, look, fill->connections, to);
 	if (status == -EINTR)
 		return status;
 	if (status)
 		return fail(to, "the load is not done after %g s", (double)plan->timeout / 1e9);
 	if (!WIFEXITED(load.status) || WEXITSTATUS(load.status) > 1)
 		return fail(to, "the load has failed%s", loadrun_tail(err));
-	status = take_report(out, to);
+	status = take_report(out, to, latency);
 	/* Its status 1 stands for failed requests, which are counted: no error here. */
 	return status ? status : loadrun_metrics(plan, "weft load", 0, out, err, to);
 }
@@ -230,6 +233,7 @@ int loadrun_metrics(const struct compareplan *plan, const char *command, int sta
 
 		good = metric_read(&plan->metrics[i], &run, &q, to->error, sizeof to->error);
 		to->metric[i] = good ? q.value : NAN;
+		to->time[i] = good && q.unit == QUANTITY_SECONDS;
 		if (!i)
 			to->coarse |= quantity_coarse(&q);
 	}
@@ -272,7 +276,7 @@ static int take_result(const struct compareplan *plan, const char *line, int sta
 	return good ? 0 : -ECANCELED;
 }
 
-static int tool(const struct compareplan *plan, const struct fill *fill, struct child *server, bool memory, struct outcome *to)
+static int tool(const struct compareplan *plan, const struct fill *fill, struct child *server, bool look, struct outcome *to)
 {
 	char out[128], err[128], *line = fill_text(fill, plan->load), file[300];
 	char *argv[] = {(char *)"sh", (char *)"-c", line, NULL};
@@ -288,7 +292,7 @@ static int tool(const struct compareplan *plan, const struct fill *fill, struct 
 	status = child_start(&load);
 	if (status)
 		return fail(to, "sh: %s", strerror(-status));
-	if (memory) {
+	if (look) {
 		status = child_wait(&load, child_now() + plan->seconds / 2, -1);
 		until = cost_of(server->pid, true);
 		note_memory(&until, fill->connections, to);
@@ -310,7 +314,15 @@ static int tool(const struct compareplan *plan, const struct fill *fill, struct 
 	return status ? status : loadrun_metrics(plan, line, load.status, out, err, to);
 }
 
-int loadrun(const struct compareplan *plan, const struct fill *fill, struct child *server, bool memory, struct outcome *to)
+int loadrun(const struct compareplan *plan, const struct fill *fill, struct child *server, bool look,
+	    struct outcome *to, struct histogram *latency)
 {
-	return plan->load ? tool(plan, fill, server, memory, to) : built_in(plan, fill, server, memory, to);
+	int status;
+
+	if (look)
+		carriers_watch(fill->dir);
+	status = plan->load ? tool(plan, fill, server, look, to) : built_in(plan, fill, server, look, to, latency);
+	if (look)
+		carriers_end(&to->carriers);
+	return status;
 }

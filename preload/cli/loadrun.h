@@ -11,9 +11,13 @@
 #include "compareplan.h"
 #include "fill.h"
 
-/* loadrun -- put the server under load. */
-int loadrun(const struct compareplan *plan, const struct fill *fill, struct child *server, bool memory,
-	    struct outcome *to);
+/* loadrun -- put the server under load.
+ *
+ * look     at its memory in the middle, and at its carriers all the time
+ * latency  all of them, where the load is ours
+ */
+int loadrun(const struct compareplan *plan, const struct fill *fill, struct child *server, bool look,
+	    struct outcome *to, struct histogram *latency);
 
 /* loadrun_metrics -- find the figures of --metric in what a command has printed. */
 int loadrun_metrics(const struct compareplan *plan, const char *command, int status, const char *out, const char *err,

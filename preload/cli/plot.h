@@ -9,7 +9,10 @@
 
 #include "summary.h"
 
-/* plot -- draw it into a file whose name ends in .svg or .png. */
+/* plot_check -- can it be drawn into this file? NULL: nothing is to be drawn. */
+int plot_check(const char *path);
+
+/* plot -- draw it into a file whose name ends in .svg or .png; to one that ends in .gp go the commands alone. */
 int plot(const struct record *r, const struct summary *s, const char *path);
 
 #endif

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -33,6 +34,13 @@ static void describe_machine(char *to, size_t n)
 	snprintf(to, n, "%s, %ld CPUs, Linux %s", model, sysconf(_SC_NPROCESSORS_ONLN), u.release);
 }
 
+static double stack_size(void)
+{
+	struct rlimit l;
+
+	return getrlimit(RLIMIT_STACK, &l) ? NAN : l.rlim_cur == RLIM_INFINITY ? 0 : (double)l.rlim_cur;
+}
+
 static json_t *number(double value)
 {
 	return isfinite(value) ? json_real(value) : json_null();
@@ -48,43 +56,54 @@ static json_t *header(const struct record *r)
 		json_array_append_new(levels, json_integer(r->level[i]));
 	for (unsigned i = 0; i < r->metric_count; i++)
 		json_array_append_new(metrics, json_string(r->metrics[i]));
-	return json_pack("{s:i, s:s, s:s, s:s, s:o, s:o, s:o, s:{s:s, s:b, s:s, s:i}, s:b, s:b, s:b, s:b, s:I, s:f, s:f, s:f, s:f}",
+	return json_pack("{s:i, s:s, s:s, s:s, s:o, s:o, s:o, s:{s:s, s:b, s:s, s:i}, s:b, s:b, s:b, s:b, s:f, s:I, s:f, s:o, s:f, s:f, s:f}",
 			 "weft_compare", RECORD_FORMAT, "weft", WEFT_VERSION, "program", r->program, "machine", r->machine,
 			 "variants", variants, "connections", levels, "metrics", metrics, "primary", "name", r->primary, "higher",
 			 r->higher, "figure", figure_kinds[r->primary_figure].json, "metric", r->primary_metric, "server", r->server,
-			 "quick", r->quick, "same_output", r->same_output, "fixed_rate", r->fixed_rate, "seed", (json_int_t)r->seed,
-			 "seconds", r->seconds, "precision", r->rule.precision, "margin", r->rule.margin, "confidence",
+			 "quick", r->quick, "same_output", r->same_output, "fixed_rate", r->fixed_rate, "rate", r->rate, "seed", (json_int_t)r->seed,
+			 "seconds", r->seconds, "stack_bytes", number(r->stack), "precision", r->rule.precision, "margin", r->rule.margin, "confidence",
 			 r->rule.confidence);
 }
 
 static json_t *tasks_of(const struct outcome_tasks *t)
 {
+	json_t *object;
+
 	if (!t->seen)
 		return json_null();
-	return json_pack("{s:b, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "active", t->active, "why", t->why, "hubs",
-			 (json_int_t)t->hubs, "most", (json_int_t)t->most, "created", (json_int_t)t->created, "switches",
-			 (json_int_t)t->switches, "offloads", (json_int_t)t->offloads, "handoffs", (json_int_t)t->handoffs,
-			 "preemptions", (json_int_t)t->preemptions, "calls", (json_int_t)t->calls, "calls_native",
-			 (json_int_t)t->calls_native);
+	object = json_pack("{s:b, s:s}", "active", t->active, "why", t->why);
+	for (unsigned i = 0; i < COUNTERS; i++)
+		json_object_set_new(object, counter_kinds[i].json, json_integer((json_int_t)t->count[i]));
+	return object;
+}
+
+static json_t *looks_of(const struct outcome_looks *l)
+{
+	return l->looks ? json_pack("{s:I, s:I, s:s}", "looks", (json_int_t)l->looks, "blocked", (json_int_t)l->blocked, "in", l->in)
+			: json_null();
 }
 
 static json_t *line_of(const struct record *r, const struct record_run *run)
 {
 	const struct outcome *o = &run->outcome;
-	json_t *figures = json_object(), *metrics = json_object();
+	json_t *figures = json_object(), *metrics = json_object(), *times = json_array();
 	char output[24];
 
 	for (unsigned i = 0; i < FIGURES; i++)
 		if (isfinite(o->figure[i]))
 			json_object_set_new(figures, figure_kinds[i].json, json_real(o->figure[i]));
-	for (unsigned i = 0; i < r->metric_count; i++)
+	for (unsigned i = 0; i < r->metric_count; i++) {
 		json_object_set_new(metrics, r->metrics[i], number(o->metric[i]));
+		if (o->time[i])
+			json_array_append_new(times, json_string(r->metrics[i]));
+	}
 	snprintf(output, sizeof output, "%016llx", (unsigned long long)o->output);
-	return json_pack("{s:s, s:s, s:I, s:i, s:b, s:f, s:i, s:s, s:o, s:o, s:b, s:o, s:o, s:o, s:s}", "kind", record_kind_names[run->kind],
-			 "variant", r->variants[run->variant], "connections", (json_int_t)r->level[run->level], "pair",
-			 (int)run->pair, "second", run->second, "begun_s", o->begun, "status", o->status, "output", output,
-			 "requests", number(o->requests), "failed", number(o->failed), "coarse", o->coarse, "figures", figures,
-			 "metrics", metrics, "tasks", tasks_of(&o->tasks), "error", o->error);
+	return json_pack("{s:s, s:s, s:I, s:i, s:b, s:f, s:i, s:s, s:o, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:s*, s:s}", "kind",
+			 record_kind_names[run->kind], "variant", r->variants[run->variant], "connections",
+			 (json_int_t)r->level[run->level], "pair", (int)run->pair, "second", run->second, "begun_s", o->begun,
+			 "status", o->status, "output", output, "requests", number(o->requests), "failed", number(o->failed),
+			 "coarse", o->coarse, "figures", figures, "metrics", metrics, "times", times, "tasks", tasks_of(&o->tasks),
+			 "carriers", looks_of(&o->carriers), "latency", run->latency, "error", o->error);
 }
 
 /* put -- write a line whole, in one call: who reads along sees no half. */
@@ -143,8 +162,8 @@ int record_begin(struct record *r, const struct compareplan *plan)
 	*r = (struct record){
 		.primary_metric = plan->metric_count ? 0 : -1, .primary_figure = plan->primary, .higher = compareplan_higher(plan),
 		.server = plan->server, .quick = plan->quick, .variant_count = plan->variant_count, .level_count = plan->level_count,
-		.metric_count = plan->metric_count, .same_output = plan->same_output, .fixed_rate = plan->rate > 0,
-		.seed = plan->seed, .seconds = (double)plan->seconds / 1e9, .rule = plan->rule, .fd = -1,
+		.metric_count = plan->metric_count, .same_output = plan->same_output, .fixed_rate = plan->rate > 0, .rate = plan->rate,
+		.seed = plan->seed, .seconds = (double)plan->seconds / 1e9, .stack = stack_size(), .rule = plan->rule, .fd = -1,
 	};
 	join_words(r->program, sizeof r->program, plan->argv);
 	if (plan->program_b)
@@ -207,6 +226,14 @@ static void text_of(const json_t *object, const char *name, char *to, size_t n)
 	snprintf(to, n, "%s", text ? text : "");
 }
 
+/* text_in -- the nth text of a list; "" where there is none. */
+static const char *text_in(const json_t *list, size_t n)
+{
+	const char *text = json_string_value(json_array_get(list, n));
+
+	return text ? text : "";
+}
+
 static bool true_of(const json_t *object, const char *name)
 {
 	return json_is_true(json_object_get(object, name));
@@ -243,8 +270,10 @@ static bool take_header(struct record *r, const json_t *line)
 	r->quick = true_of(line, "quick");
 	r->same_output = true_of(line, "same_output");
 	r->fixed_rate = true_of(line, "fixed_rate");
+	r->rate = real_of(line, "rate");
 	r->seed = whole_of(line, "seed");
 	r->seconds = real_of(line, "seconds");
+	r->stack = real_of(line, "stack_bytes");
 	r->rule = (struct verdict_rule){real_of(line, "precision"), real_of(line, "margin"), real_of(line, "confidence")};
 	r->variant_count = (unsigned)json_array_size(variants);
 	r->level_count = (unsigned)json_array_size(levels);
@@ -259,9 +288,9 @@ static bool take_header(struct record *r, const json_t *line)
 	for (unsigned i = 0; i < r->level_count; i++)
 		r->level[i] = json_integer_value(json_array_get(levels, i));
 	for (unsigned i = 0; i < r->metric_count; i++) {
-		if (!json_is_string(json_array_get(metrics, i)))
+		if (!*text_in(metrics, i))
 			return false;
-		snprintf(r->metrics[i], METRIC_NAME, "%s", json_string_value(json_array_get(metrics, i)));
+		snprintf(r->metrics[i], METRIC_NAME, "%s", text_in(metrics, i));
 	}
 	return true;
 }
@@ -273,15 +302,29 @@ static void take_tasks(const json_t *line, struct outcome_tasks *t)
 	t->seen = true;
 	t->active = true_of(line, "active");
 	text_of(line, "why", t->why, sizeof t->why);
-	t->hubs = (uint64_t)whole_of(line, "hubs");
-	t->most = (uint64_t)whole_of(line, "most");
-	t->created = (uint64_t)whole_of(line, "created");
-	t->switches = (uint64_t)whole_of(line, "switches");
-	t->offloads = (uint64_t)whole_of(line, "offloads");
-	t->handoffs = (uint64_t)whole_of(line, "handoffs");
-	t->preemptions = (uint64_t)whole_of(line, "preemptions");
-	t->calls = (uint64_t)whole_of(line, "calls");
-	t->calls_native = (uint64_t)whole_of(line, "calls_native");
+	for (unsigned i = 0; i < COUNTERS; i++)
+		t->count[i] = (uint64_t)whole_of(line, counter_kinds[i].json);
+}
+
+static void take_looks(const json_t *line, struct outcome_looks *l)
+{
+	l->looks = (uint64_t)whole_of(line, "looks");
+	l->blocked = (uint64_t)whole_of(line, "blocked");
+	text_of(line, "in", l->in, sizeof l->in);
+}
+
+/* take_latency -- returns false for what is no histogram. */
+static bool take_latency(const json_t *line, char **to)
+{
+	static struct histogram h;
+	const char *text = json_string_value(line);
+
+	if (!line)
+		return true;
+	if (!text || histogram_read(&h, text))
+		return false;
+	*to = strdup(text);
+	return *to != NULL;
 }
 
 static bool find_place(const struct record *r, const json_t *line, struct record_run *run)
@@ -302,6 +345,7 @@ static bool find_place(const struct record *r, const json_t *line, struct record
 static bool take_run(struct record *r, const json_t *line)
 {
 	const json_t *figures = json_object_get(line, "figures"), *metrics = json_object_get(line, "metrics");
+	const json_t *times = json_object_get(line, "times");
 	struct record_run run = {.pair = (unsigned)whole_of(line, "pair"), .second = true_of(line, "second")};
 	struct outcome *o = &run.outcome;
 	char output[24];
@@ -320,8 +364,12 @@ static bool take_run(struct record *r, const json_t *line)
 		o->figure[i] = real_of(figures, figure_kinds[i].json);
 	for (unsigned i = 0; i < r->metric_count; i++)
 		o->metric[i] = real_of(metrics, r->metrics[i]);
+	for (size_t i = 0; i < json_array_size(times); i++)
+		for (unsigned k = 0; k < r->metric_count; k++)
+			o->time[k] |= !strcmp(r->metrics[k], text_in(times, i));
 	take_tasks(json_object_get(line, "tasks"), &o->tasks);
-	return !keep(r, &run);
+	take_looks(json_object_get(line, "carriers"), &o->carriers);
+	return take_latency(json_object_get(line, "latency"), &run.latency) && !keep(r, &run);
 }
 
 /* take -- one line. Returns false when it makes no sense. */

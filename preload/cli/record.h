@@ -23,6 +23,7 @@ struct record_run {
 	unsigned level, pair, variant; /* counted from 0 */
 	bool second;		       /* of its pair */
 	struct outcome outcome;
+	char *latency; /* histogram.h's text, or NULL */
 };
 
 struct record {
@@ -40,8 +41,10 @@ struct record {
 	char metrics[OUTCOME_METRICS][METRIC_NAME];
 	unsigned metric_count;
 	bool same_output, fixed_rate;
+	double rate; /* requests a second that were asked for, or 0 */
 	int64_t seed;
 	double seconds;
+	double stack; /* bytes of address space for a thread's stack; 0: unlimited, NAN: not known */
 	struct verdict_rule rule;
 	struct record_run *runs;
 	size_t count;

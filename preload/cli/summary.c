@@ -1,5 +1,4 @@
 /* summary.c -- see summary.h */
-#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +8,9 @@
 #include "unit.h"
 
 #define REASONS 3
+#define LOOKS   20  /* at carriers, at least, to say something of them */
+#define NOTABLE .05 /* of them */
+#define HELD    .98 /* of a rate */
 
 static bool is_valid(const struct record_run *run)
 {
@@ -23,6 +25,11 @@ double summary_figure(const struct record_run *run, unsigned which)
 double summary_metric(const struct record_run *run, unsigned which)
 {
 	return run->outcome.metric[which];
+}
+
+double summary_counter(const struct record_run *run, unsigned which)
+{
+	return run->outcome.tasks.active ? (double)run->outcome.tasks.count[which] : NAN;
 }
 
 static unsigned pairs_begun(const struct record *r, unsigned level)
@@ -108,6 +115,116 @@ unsigned summary_logs(const struct record *r, unsigned level, unsigned variant, 
 		       metric ? (unsigned)r->primary_metric : r->primary_figure, logs);
 }
 
+/* -- rows ---------------------------------------------------------------------------------------------- */
+
+bool summary_latency(const struct record *r, unsigned level, unsigned variant, struct histogram *to)
+{
+	static struct histogram one;
+
+	memset(to, 0, sizeof *to);
+	for (size_t i = 0; i < r->count; i++) {
+		const struct record_run *run = &r->runs[i];
+
+		if (run->kind == RUN_TIMED && run->level == level && run->variant == variant && is_valid(run) && run->latency &&
+		    !histogram_read(&one, run->latency))
+			histogram_merge(to, &one);
+	}
+	return to->count > 0;
+}
+
+/* fill_row -- by the counted runs, or where they know nothing by the one that looked. */
+static void fill_row(const struct record *r, unsigned level, unsigned variant, summary_value *value, unsigned which,
+		     struct summary_row *row)
+{
+	enum run_kind kind = RUN_TIMED;
+	struct estimate e;
+
+	row->base = summary_median(r, kind, level, 0, value, which);
+	row->variant = summary_median(r, kind, level, variant, value, which);
+	row->ratio = row->lower = row->upper = NAN;
+	if (!isfinite(row->base) && !isfinite(row->variant)) {
+		kind = RUN_MEMORY;
+		row->from = SUMMARY_LOOK;
+		row->base = summary_median(r, kind, level, 0, value, which);
+		row->variant = summary_median(r, kind, level, variant, value, which);
+	}
+	if (row->base > 0 && row->variant > 0)
+		row->ratio = row->variant / row->base;
+	if (kind == RUN_TIMED && summary_ratio(r, level, variant, value, which, &e)) {
+		row->ratio = e.ratio;
+		row->lower = e.lower;
+		row->upper = e.upper;
+	}
+}
+
+/* All latencies of the two that are compared, or nothing. */
+struct latencies {
+	struct histogram base, variant;
+};
+
+/* merge_row -- put all latencies in the place of the runs' percentiles. Where a few runs make the tail, the quotient lies outside
+ * of what the pairs say, and then there is no interval. */
+static void merge_row(enum figure which, const struct latencies *all, struct summary_row *row)
+{
+	double a = figure_latency(which, &all->base), b = figure_latency(which, &all->variant);
+
+	if (!isfinite(a) || !isfinite(b))
+		return;
+	row->from = SUMMARY_MERGED;
+	row->base = a;
+	row->variant = b;
+	row->ratio = b / a;
+	if (!(row->lower <= row->ratio && row->ratio <= row->upper))
+		row->lower = row->upper = NAN;
+}
+
+bool summary_time(const struct record *r, unsigned metric)
+{
+	for (size_t i = 0; i < r->count; i++)
+		if (r->runs[i].outcome.time[metric])
+			return true;
+	return false;
+}
+
+static void add_metric(const struct record *r, unsigned level, unsigned variant, unsigned which, struct summary_row *row)
+{
+	*row = (struct summary_row){
+		.name = r->metrics[which], .json = r->metrics[which], .unit = summary_time(r, which) ? UNIT_SECONDS : UNIT_NUMBER,
+	};
+	fill_row(r, level, variant, summary_metric, which, row);
+}
+
+/* add_figure -- returns false for one that neither has. */
+static bool add_figure(const struct record *r, unsigned level, unsigned variant, enum figure which, const struct latencies *all,
+		       struct summary_row *row)
+{
+	const struct figure_kind *kind = &figure_kinds[which];
+
+	*row = (struct summary_row){.name = kind->text, .json = kind->json, .unit = kind->unit, .latency = which >= FIGURE_P50 &&
+				    which <= FIGURE_MAX};
+	fill_row(r, level, variant, summary_figure, which, row);
+	merge_row(which, all, row);
+	return isfinite(row->base) || isfinite(row->variant);
+}
+
+unsigned summary_rows(const struct record *r, unsigned level, unsigned variant, struct summary_row rows[SUMMARY_ROWS])
+{
+	static struct latencies all;
+	bool judged = r->primary_metric < 0; /* is it a figure? */
+	unsigned n = 0;
+
+	summary_latency(r, level, 0, &all.base);
+	summary_latency(r, level, variant, &all.variant);
+	for (unsigned i = 0; i < r->metric_count; i++)
+		add_metric(r, level, variant, i, &rows[n++]);
+	if (judged)
+		n += add_figure(r, level, variant, r->primary_figure, &all, &rows[n]);
+	for (enum figure i = 0; i < FIGURES; i++)
+		if (!judged || i != r->primary_figure)
+			n += add_figure(r, level, variant, i, &all, &rows[n]);
+	return n;
+}
+
 /* -- verdicts ---------------------------------------------------------------------------------------- */
 
 /* look_at -- note what a variant's runs at a level have got wrong. */
@@ -189,6 +306,14 @@ static const struct outcome_tasks *tasks_of(const struct record *r, unsigned lev
 	return NULL;
 }
 
+/* count_of -- a counter's median over the runs; 0 for what Weft did not run. */
+static uint64_t count_of(const struct record *r, unsigned level, unsigned variant, enum counter which)
+{
+	double n = summary_median(r, RUN_TIMED, level, variant, summary_counter, which);
+
+	return isfinite(n) ? (uint64_t)llround(n) : 0;
+}
+
 /* Reasons write into `to' and return false where they do not apply. */
 typedef bool reason(const struct record *r, unsigned level, unsigned variant, char *to, size_t n);
 
@@ -233,14 +358,46 @@ static bool load_was_limit(const struct record *r, unsigned level, unsigned vari
 	return true;
 }
 
+static bool was_not_held(const struct record *r, unsigned level, unsigned variant, char *to, size_t n)
+{
+	double a = summary_median(r, RUN_TIMED, level, 0, summary_figure, FIGURE_RATE);
+	double b = summary_median(r, RUN_TIMED, level, variant, summary_figure, FIGURE_RATE);
+
+	if (!(r->rate > 0) || (!(a < HELD * r->rate) && !(b < HELD * r->rate)))
+		return false;
+	snprintf(to, n, "the rate of %s requests a second was not held: %s by %s, %s by %s", unit_number(r->rate), unit_number(a),
+		 r->variants[0], unit_number(b), r->variants[variant]);
+	return true;
+}
+
+static bool asleep(const struct record *r, unsigned level, unsigned variant, char *to, size_t n)
+{
+	uint64_t looks = 0, blocked = 0;
+	const char *in = "";
+
+	for (size_t i = 0; i < r->count; i++) {
+		const struct outcome_looks *l = &r->runs[i].outcome.carriers;
+
+		if (r->runs[i].variant != variant || r->runs[i].level != level)
+			continue;
+		looks += l->looks;
+		blocked += l->blocked;
+		in = l->blocked ? l->in : in;
+	}
+	if (looks < LOOKS || (double)blocked < NOTABLE * (double)looks)
+		return false;
+	snprintf(to, n, "%.0f %% of carrier time blocked in %s", 100 * (double)blocked / (double)looks, in);
+	return true;
+}
+
 static bool blocked(const struct record *r, unsigned level, unsigned variant, char *to, size_t n)
 {
-	const struct outcome_tasks *t = tasks_of(r, level, variant);
+	uint64_t handoffs = count_of(r, level, variant, COUNTER_handoffs), offloads = count_of(r, level, variant, COUNTER_offloads);
 
-	if (!t || !t->active || t->handoffs + t->offloads < 100)
+	if (handoffs + offloads < 100)
 		return false;
-	snprintf(to, n, "%" PRIu64 " calls blocked a kernel thread where Weft cannot park them (%" PRIu64 " taken over, %" PRIu64
-		 " by the pool)", t->handoffs + t->offloads, t->handoffs, t->offloads);
+	snprintf(to, n, "%s calls a run blocked a kernel thread where Weft cannot park them (%s taken over, %s by the pool)",
+		 unit_grouped(handoffs + offloads), unit_grouped(handoffs), unit_grouped(offloads));
 	return true;
 }
 
@@ -248,40 +405,46 @@ static bool switched(const struct record *r, unsigned level, unsigned variant, c
 {
 	double a = summary_median(r, RUN_TIMED, level, 0, summary_figure, FIGURE_SWITCHES);
 	double b = summary_median(r, RUN_TIMED, level, variant, summary_figure, FIGURE_SWITCHES);
-	const struct outcome_tasks *t = tasks_of(r, level, variant);
+	uint64_t switches = count_of(r, level, variant, COUNTER_switches);
 
 	if (!(a > 100 || b > 100) || (a < 2 * b && b < 2 * a))
 		return false;
-	snprintf(to, n, "the kernel switched threads %s times a run, natively %s", unit_number(b), unit_number(a));
-	if (t && t->active)
-		snprintf(to + strlen(to), n - strlen(to), "; tasks %s times in user space",
-			 unit_grouped(t->switches));
+	snprintf(to, n, "the kernel switched threads %s times in a run of %s, %s times in one of %s", unit_number(b), r->variants[variant],
+		 unit_number(a), r->variants[0]);
+	if (switches)
+		snprintf(to + strlen(to), n - strlen(to), "; tasks %s times in user space", unit_grouped(switches));
 	return true;
 }
 
 static bool threads(const struct record *r, unsigned level, unsigned variant, char *to, size_t n)
 {
-	const struct outcome_tasks *t = tasks_of(r, level, variant);
+	uint64_t most = 0, hubs = 0;
 
-	if (!t || !t->active)
-		return false;
-	snprintf(to, n, "up to %" PRIu64 " tasks at once on %" PRIu64 " hub%s", t->most, t->hubs, t->hubs == 1 ? "" : "s");
-	return true;
+	for (size_t i = 0; i < r->count; i++) {
+		const struct outcome_tasks *t = &r->runs[i].outcome.tasks;
+
+		if (r->runs[i].level != level || r->runs[i].variant != variant || !t->active || t->count[COUNTER_most] < most)
+			continue;
+		most = t->count[COUNTER_most];
+		hubs = t->count[COUNTER_hubs];
+	}
+	snprintf(to, n, "up to %s tasks at once on %s hub%s", unit_grouped(most), unit_grouped(hubs), hubs == 1 ? "" : "s");
+	return hubs > 0;
 }
 
 static bool preempted(const struct record *r, unsigned level, unsigned variant, char *to, size_t n)
 {
-	const struct outcome_tasks *t = tasks_of(r, level, variant);
+	uint64_t times = count_of(r, level, variant, COUNTER_preemptions);
 
-	if (!t || t->preemptions < 100)
+	if (times < 100)
 		return false;
-	snprintf(to, n, "%" PRIu64 " preemptions: its threads compute", t->preemptions);
+	snprintf(to, n, "%s preemptions a run: its threads compute", unit_grouped(times));
 	return true;
 }
 
 const char *summary_why(const struct record *r, unsigned level, unsigned variant, unsigned n)
 {
-	static reason *const reasons[] = {changes, native, load_was_limit, blocked, switched, preempted, threads};
+	static reason *const reasons[] = {changes, native, was_not_held, load_was_limit, asleep, blocked, switched, preempted, threads};
 	static char text[300];
 
 	for (size_t i = 0; n < REASONS && i < sizeof reasons / sizeof *reasons; i++)

@@ -22,9 +22,12 @@ struct summary {
 
 void summary_make(struct summary *s, const struct record *r);
 
+/* A value of a run; NAN where it has none. */
+typedef double summary_value(const struct record_run *run, unsigned which);
+summary_value summary_figure, summary_metric, summary_counter;
+
 /* summary_ratio -- the ratio of any figure, with its interval at 95 %. Returns false where there is none, as with a
  * zero among the values. */
-typedef double summary_value(const struct record_run *run, unsigned which);
 bool summary_ratio(const struct record *r, unsigned level, unsigned variant, summary_value *value, unsigned which,
 		   struct estimate *e);
 
@@ -32,7 +35,29 @@ bool summary_ratio(const struct record *r, unsigned level, unsigned variant, sum
 double summary_median(const struct record *r, enum run_kind kind, unsigned level, unsigned variant, summary_value *value,
 		      unsigned which);
 
-summary_value summary_figure, summary_metric;
+/* summary_time -- are this metric's values times, in seconds? */
+bool summary_time(const struct record *r, unsigned metric);
+
+/* summary_latency -- all latencies of a variant's counted runs. Returns false where there are none. */
+bool summary_latency(const struct record *r, unsigned level, unsigned variant, struct histogram *to);
+
+/* One figure of a variant beside the first one's, as it is shown. */
+struct summary_row {
+	const char *name, *json;
+	enum figure_unit unit;
+	enum {
+		SUMMARY_MEDIAN, /* of the counted runs; the ratio is that of pairs */
+		SUMMARY_MERGED, /* of all their latencies; the ratio is the quotient, its interval that of pairs or none */
+		SUMMARY_LOOK,	/* of the run that looked at memory: no interval */
+	} from;
+	bool latency;		 /* at a percentile */
+	double base, variant;	 /* NAN: not known, like all that follows */
+	double ratio, lower, upper;
+};
+
+/* summary_rows -- all that there are, what gets the verdict first. Returns how many. */
+#define SUMMARY_ROWS (OUTCOME_METRICS + FIGURES)
+unsigned summary_rows(const struct record *r, unsigned level, unsigned variant, struct summary_row rows[SUMMARY_ROWS]);
 
 /* summary_logs -- of the primary figure's ratios, in order of time; room for ESTIMATE_MOST. Returns how many. */
 unsigned summary_logs(const struct record *r, unsigned level, unsigned variant, double *logs);

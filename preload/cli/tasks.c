@@ -25,6 +25,12 @@ char **tasks_environment(char **env, const char *dir)
 	return result;
 }
 
+const struct counter_kind counter_kinds[COUNTERS] = {
+#define COUNTER(name, text, value) {#name, text},
+#include "counter.def"
+#undef COUNTER
+};
+
 static uint64_t sum(const struct stat_page *p, enum stat_id id)
 {
 	uint64_t all = 0;
@@ -38,17 +44,23 @@ static void take(const struct stat_page *p, struct outcome_tasks *to)
 {
 	bool active = p->mode == STAT_ACTIVE;
 
-	if (to->seen && (to->active > active || (to->active == active && to->most >= (uint64_t)p->alive_max)))
+	if (to->seen && (to->active > active || (to->active == active && to->count[COUNTER_most] >= (uint64_t)p->alive_max)))
 		return;
 	*to = (struct outcome_tasks){
-		.seen = true, .active = active, .hubs = p->hubs, .most = (uint64_t)p->alive_max,
-		.created = sum(p, STAT_tasks_created), .switches = sum(p, STAT_switches),
-		.offloads = sum(p, STAT_offloads), .handoffs = sum(p, STAT_handoffs),
-		.preemptions = sum(p, STAT_preemptions), .calls = sum(p, STAT_calls),
-		.calls_native = sum(p, STAT_calls_native),
+		.seen = true, .active = active,
+		.count = {
+#define COUNTER(name, text, value) value,
+#include "counter.def"
+#undef COUNTER
+		},
 	};
 	memcpy(to->why, p->why, sizeof to->why);
 	to->why[sizeof to->why - 1] = 0;
+}
+
+bool tasks_file(const char *name)
+{
+	return !strncmp(name, NAME, strlen(NAME));
 }
 
 void tasks_read(const char *dir, struct outcome_tasks *to)
@@ -61,7 +73,7 @@ void tasks_read(const char *dir, struct outcome_tasks *to)
 	while (d && (e = readdir(d))) {
 		FILE *f;
 
-		if (strncmp(e->d_name, NAME, strlen(NAME)))
+		if (!tasks_file(e->d_name))
 			continue;
 		snprintf(path, sizeof path, "%s/%s", dir, e->d_name);
 		f = fopen(path, "re");

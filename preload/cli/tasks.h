@@ -10,6 +10,9 @@
 /* tasks_environment -- the same with a file of statistics in `dir' for each process, unless it says where already. */
 char **tasks_environment(char **env, const char *dir);
 
+/* tasks_file -- is this the name of such a file? */
+bool tasks_file(const char *name);
+
 /* tasks_read -- of the process that had most tasks. */
 void tasks_read(const char *dir, struct outcome_tasks *to);
 

@@ -20,6 +20,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "carriers.h"
 #include "child.h"
 #include "cost.h"
 #include "fill.h"
@@ -46,6 +47,7 @@ void trial_interrupt(int sig)
 struct run {
 	const struct trial *trial;
 	struct outcome *to;
+	struct histogram *latency;
 	struct fill fill;
 	char dir[64], out[96], err[96];
 	char **env;
@@ -195,7 +197,11 @@ static int run_command_line(struct run *r)
 
 	if (status)
 		return fail(r, "%s: %s", c->argv[0], strerror(-status));
+	if (r->trial->look)
+		carriers_watch(r->dir);
 	status = child_wait(c, child_now() + r->trial->plan->timeout, -1);
+	if (r->trial->look)
+		carriers_end(&r->to->carriers);
 	if (status == -EINTR)
 		return status;
 	if (status)
@@ -232,7 +238,7 @@ static int run_server(struct run *r)
 		return fail(r, "%s%s", why, loadrun_tail(r->err));
 	if (status)
 		return status;
-	status = loadrun(plan, &r->fill, c, r->trial->memory, r->to);
+	status = loadrun(plan, &r->fill, c, r->trial->look, r->to, r->latency);
 	if (status == -EINTR)
 		return status;
 	/* A load that fails because nobody serves any more says so in many ways; this is the one that helps. */
@@ -270,9 +276,10 @@ static int clean_up(struct run *r, int status)
 	return status;
 }
 
-static int run(const struct trial *t, struct outcome *to)
+static int run(const struct trial *t, struct outcome_shared *shared)
 {
-	struct run r = {.trial = t, .to = to};
+	struct outcome *to = &shared->outcome;
+	struct run r = {.trial = t, .to = to, .latency = &shared->latency};
 	int status = set_up(&r);
 
 	if (!status)
@@ -294,12 +301,14 @@ static int run(const struct trial *t, struct outcome *to)
 
 /* -- in the parent ---------------------------------------------------------------------------------- */
 
-int trial_run(const struct trial *t, struct outcome *to)
+int trial_run(const struct trial *t, struct outcome_shared *shared)
 {
+	struct outcome *to = &shared->outcome;
 	pid_t self = getpid();
 	int status = 0, error;
 	sigset_t set, before;
 
+	memset(&shared->latency, 0, sizeof shared->latency);
 	*to = (struct outcome){.status = -1};
 	for (unsigned i = 0; i < FIGURES; i++)
 		to->figure[i] = NAN;
@@ -319,7 +328,7 @@ int trial_run(const struct trial *t, struct outcome *to)
 		setpgid(0, 0);
 		status = child_reaper(self);
 		if (!status)
-			status = run(t, to);
+			status = run(t, shared);
 		else
 			snprintf(to->error, sizeof to->error, "a run cannot begin: %s", strerror(-status));
 		_exit(status == -EINTR ? 2 : 0);

@@ -19,11 +19,11 @@ struct trial {
 	const struct run_program *program; /* how the variant is started, its words not yet filled in */
 	int64_t connections;
 	unsigned padding; /* bytes of environment */
-	bool memory;	  /* look at memory in the middle of the load; its times do not count */
+	bool look;	  /* at memory and carriers; its times do not count */
 };
 
 /* trial_run -- do it. `to' lies in shared memory. Returns 0 or -EINTR. */
-int trial_run(const struct trial *t, struct outcome *to);
+int trial_run(const struct trial *t, struct outcome_shared *to);
 
 /* trial_interrupt -- in a signal handler: the present run, and the comparison, is to end. */
 void trial_interrupt(int sig);

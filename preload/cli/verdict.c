@@ -9,7 +9,7 @@
 
 const struct verdict_rule verdict_usual = {.precision = .01, .margin = .02, .confidence = .95};
 
-static const unsigned looks[] = {6, 12, 24, 48, 96};
+static const unsigned looks[] = {VERDICT_FEWEST, 12, 24, 48, VERDICT_MOST};
 
 static const struct {
 	const char *word, *sentence;
@@ -229,6 +229,8 @@ static const char *field(const struct verdict *v, const char *name, size_t lengt
 		{"gain", NULL, v->gain},
 		{"low", NULL, v->low},
 		{"high", NULL, v->high},
+		{"drop", NULL, fmax(-v->low, 0)},
+		{"rise", NULL, fmax(v->high, 0)},
 		{"margin", NULL, 100 * v->margin, "%.3g"},
 		{"correlation", NULL, v->correlation, "%.2f"},
 		{"pairs", NULL, v->pairs, "%.0f"},

@@ -32,7 +32,8 @@
 
 #include "estimate.h"
 
-#define VERDICT_FEWEST 6 /* pairs; more when the confidence wants more */
+#define VERDICT_FEWEST 6  /* pairs; more when the confidence wants more */
+#define VERDICT_MOST   96 /* at the last look */
 
 enum verdict_kind {
 #define VERDICT(name, word, sentence) VERDICT_##name,

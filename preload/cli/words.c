@@ -1,5 +1,7 @@
 /* words.c -- the words of a shell command, as far as they tell what it runs */
+#include <errno.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "words.h"
@@ -78,4 +80,53 @@ const char *words_option(const struct words *w, size_t at, const char *name)
 			found = value;
 	}
 	return found;
+}
+
+/* take -- copy one word without its quotes to *to, and end it. Returns what follows, or NULL with *error. */
+static const char *take(const char *s, char **to, const char **error)
+{
+	char quote = 0;
+
+	for (; *s && (quote || !strchr(BLANKS "\n", *s)); s++) {
+		if (quote ? *s == quote : *s == '\'' || *s == '"') {
+			quote = quote ? 0 : *s;
+			continue;
+		}
+		if (*s == '\\' && quote != '\'' && (!quote || (s[1] && strchr("\"\\$`", s[1]))))
+			s++;
+		if (!*s) {
+			*error = "nothing follows the last backslash";
+			return NULL;
+		}
+		*(*to)++ = *s;
+	}
+	*(*to)++ = 0;
+	if (quote)
+		*error = quote == '"' ? "a \" is not closed" : "a ' is not closed";
+	return quote ? NULL : s;
+}
+
+char **words_given(const char *text, const char **error)
+{
+	size_t n = strlen(text), count = 0;
+	char **words = calloc(n / 2 + 2, sizeof *words), *to = malloc(n + 1);
+
+	if (!words || !to) {
+		*error = strerror(ENOMEM);
+		goto failed;
+	}
+	for (;;) {
+		text += strspn(text, BLANKS "\n");
+		if (!*text)
+			return words;
+		words[count++] = to;
+		text = take(text, &to, error);
+		if (!text)
+			break;
+	}
+	to = *words;
+failed:
+	free(words);
+	free(to);
+	return NULL;
 }

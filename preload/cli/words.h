@@ -30,4 +30,8 @@ void words_split(struct words *w, const char *command);
  */
 const char *words_option(const struct words *w, size_t at, const char *name);
 
+/* words_given -- words with nothing special in them but blanks, quotes and backslashes, as a shell reads these: NULL behind the last
+ * one, never given back. Returns NULL with *error, a text, for an open quote and without memory. */
+char **words_given(const char *text, const char **error);
+
 #endif

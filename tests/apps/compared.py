@@ -10,6 +10,7 @@
 SERVER says in its first lines what words it takes; $MODE has further ones, for one variant alone.
 """
 import json
+import pty
 import signal
 import time
 
@@ -20,7 +21,7 @@ cli.LIMIT = LIMIT = 90                  # seconds: a comparison makes many runs
 FEW = "--pairs=6", "--time=10m"         # as few as give a verdict
 SHORT = *FEW, "--seconds=100ms", "--ready=tcp:{port}"
 STARVED = "not one request was answered"
-TRIES = 3                               # where other work takes the CPUs for a whole window
+TRIES = 5                               # where other work takes the CPUs for a whole window
 PATIENCE = 5                            # seconds for a comparison that was killed to clean up
 
 SERVER = r"""
@@ -29,6 +30,7 @@ SERVER = r"""
  * never       does not listen               exit       ends with status 3 instead
  * die=N       with status 4, after N requests          bad    each second HTTP answer is a 500
  * deaf        ignores SIGTERM               daemon=F   leaves a process behind, its number in F
+ * slow        takes 2 ms for each answer
  * note=F      appends {"dir", "preload", "weft"} and such to F
  */
 #define _GNU_SOURCE
@@ -57,6 +59,8 @@ static const char *word(const char *name)
 
 static void served(void)
 {
+	if (word("slow"))
+		usleep(2000);
 	if (++requests, word("die=") && requests > atol(word("die="))) {
 		fprintf(stderr, "out of cheese\n");
 		_exit(4);
@@ -185,6 +189,7 @@ class Compare(Case):
             got, out, err = output_of([*runner, weft, "compare", *few, *argv], env, **more)
             if STARVED not in out + err:
                 break
+            time.sleep(1)
         self.assertEqual(got, status, out + err)
         self.assert_nothing_left()
         return out, err
@@ -193,10 +198,10 @@ class Compare(Case):
         """The same for the server, with further words for it."""
         return self.compare(*SHORT, *options, self.server, "{port}", *words, **more)
 
-    def refuse(self, words, *argv, status=125):
+    def refuse(self, words, *argv, status=125, **more):
         """It ends with this status; its last line has these words, and nothing was run."""
         out, err = self.compare(*argv, "sh", "-c", "touch %s" % path("was-run"), status=status,
-                                few=())
+                                few=(), **more)
         self.assertEqual(out, "")
         self.assertRegex(err, r"\A(weft: [^\n]*\n)+\Z")
         self.assertIn(words, err)
@@ -236,6 +241,47 @@ class Compare(Case):
         """Directories of runs that are over."""
         self.assertTrue(dirs)
         self.until(lambda: not any(map(os.path.exists, dirs)), "a directory is left")
+
+
+def on_terminal(*argv):
+    """What a command prints to a terminal that is its standard output and error: (status, text)."""
+    master, slave = pty.openpty()
+    process = subprocess.Popen(argv, env=environment(), stdin=subprocess.DEVNULL, stdout=slave,
+                               stderr=slave, cwd=tmp)
+    os.close(slave)
+    text = b""
+    try:
+        while piece := os.read(master, 65536):
+            text += piece
+    except OSError:                     # nobody has the other end any more
+        pass
+    os.close(master)
+    return process.wait(LIMIT), text.decode()
+
+
+class Histogram:
+    """`weft load''s, read and merged independently of the command; see preload/cli/histogram.h."""
+
+    def __init__(self, texts):
+        self.steps, self.longest = {}, 0
+        for text in texts:
+            version, count, total, low, high, *steps = text.split()
+            assert version == "1"
+            self.longest = max(self.longest, int(high))
+            for step, times in (map(int, s.split(":")) for s in steps):
+                self.steps[step] = self.steps.get(step, 0) + times
+        self.count = sum(self.steps.values())
+
+    def percentile(self, percent):
+        """In seconds, from the lower to the upper end of its step."""
+        rank, seen = percent * self.count / 100, 0
+        for step in sorted(self.steps):
+            seen += self.steps[step]
+            if seen >= rank - 1e-6:
+                break
+        shift = max(step // 1024 - 1, 0)
+        low = step - shift * 1024 << shift
+        return low / 1e9, (low + (1 << shift)) / 1e9
 
 
 def kept(file):

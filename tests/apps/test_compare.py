@@ -9,6 +9,33 @@ import statistics
 
 from compared import *
 
+# Two threads: one waits for a lock that the other one holds, in a call of which Weft knows nothing.
+LOCKS = r"""
+#include <fcntl.h>
+#include <pthread.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+static const char *file;
+
+static void *lock(void *arg)
+{
+	return (void *)(long)flock(open(file, O_RDWR), LOCK_EX);
+}
+
+int main(int argc, char **argv)
+{
+	int fd = open(file = argv[1], O_RDWR | O_CREAT, 0600);
+	pthread_t thread;
+	void *failed;
+
+	if (flock(fd, LOCK_EX) || pthread_create(&thread, NULL, lock, NULL))
+		return 1;
+	usleep(700000);
+	close(fd);
+	return pthread_join(thread, &failed) || failed;
+}
+"""
 WAITS = "sleep ${PAUSE:-0.001}; exit ${STATUS:-0}"      # for sh -c
 
 
@@ -72,7 +99,7 @@ class Commands(Compare):
         for name in "a", "b":
             self.compare("--output=" + name, "sh", "-c", WAITS)
         out, err = self.compare("--read=a", "b", few=())
-        self.assertRegex(out, r"weft by native, .*: \d\.\d+ \(\d\.\d+ … \d+\.\d+\)")
+        self.assertRegex(out, r"weft by native: \d\.\d+, then \d\.\d+: \d\.\d+ \(\d\.\d+ … \d+\.\d+\)")
 
     def test_a_file_that_holds_several_comparisons_gives_the_last(self):
         self.compare("--output=both", "sh", "-c", "true first")
@@ -90,12 +117,12 @@ class Commands(Compare):
         self.assertEqual(json.loads(out)["cases"][0]["verdict"], "differs")
 
     def test_what_is_slowed_by_a_variable_is_worse(self):
-        slow = "--variant=weft=PAUSE=0.1", "--margin=50%"
+        slow = "--variant=weft=PAUSE=0.5", "--margin=50%"
         out, err = self.compare(*slow, "--output=slow", "sh", "-c", WAITS)
         self.assertRegex(out, r"\n  native is better by \d+.* % \(\d+.* … \d+.*\)\n")
         for limit, status in ("50%", 1), ("99%", 1):
             self.compare("--read=slow", "--fail-if-worse=" + limit, few=(), status=status)
-        slow = "--variant=native=PAUSE=0.1", "--output=fast"
+        slow = "--variant=native=PAUSE=0.5", "--output=fast"
         out, err = self.compare(*slow, "--fail-if-worse=5%", "sh", "-c", WAITS)
         self.assertRegex(out, r"\n  weft is better by \d+")
 
@@ -155,11 +182,149 @@ class Commands(Compare):
         self.assertNotIn("differs", out)
         self.assertEqual(len(kept("bytes")[1]), 14)
 
+    def test_a_call_that_blocks_carriers_is_named(self):
+        lock = compile("lock", LOCKS, "-pthread")
+        out, err = self.compare("--output=locks", lock, "{dir}/lock")
+        share = re.search(r"\n    (\d+) % of carrier time blocked in flock\n", out)
+        self.assertIn(int(share.group(1)), range(20, 101), out)
+        looks = {run["variant"]: run["carriers"] for run in kept("locks")[1]
+                 if run["kind"] == "warmup"}
+        self.assertIsNone(looks["native"])
+        self.assertEqual(looks["weft"]["in"], "flock")
+        self.assertGreaterEqual(looks["weft"]["looks"], 20)
+        self.assertEqual({run["carriers"] and 1 for run in timed(kept("locks")[1], "weft")}, {None})
+
     def test_help_names_every_option(self):
         out, err = self.compare("--help", few=())
         with open(ROOT + "/preload/cli/compareplan.def") as f:
             for name in re.findall(r"^PLAN\((\w+)", f.read(), re.M):
                 self.assertIn("\n  --%s" % name.replace("_", "-"), out)
+
+
+class Variants(Compare):
+    """How they are named and told apart."""
+
+    def test_words_are_quoted_as_for_a_shell(self):
+        self.compare("--variant=native=A='x  y' B=\"it's\"", "--variant=weft=A=x\\ y --hubs '2'",
+                     "--metric=n=n([0-9]+)", "sh", "-c",
+                     'echo "[$A|$B|$WEFT_HUBS]" >> %s; echo n1' % path("quoted"), cwd=tmp)
+        with open(path("quoted")) as f:
+            self.assertEqual(set(f.read().splitlines()), {"[x  y|it's|]", "[x y||2]"})
+
+    def test_the_table_is_within_100_columns(self):
+        names = ["a-name-of-23-letters-%02d" % i for i in range(7)]
+        out, err = self.compare("--output=wide", "--metric=%s=n([0-9]+)" % ("m" * 31),
+                                *["--variant=%s=A=1" % name for name in names[:6]], "sh", "-c",
+                                "echo n1234567 " + " ".join(["word"] * 30 + ["x" * 150]))
+        self.assertEqual(len(re.findall("ratio", out)), 7)
+        for name in names[:6]:
+            self.assertIn("  A: native   B: %s\n" % name, out)
+        self.assertLessEqual(max(map(len, out.splitlines())), 100)
+        self.assertIn("\n  sh -c echo n1234567 word", "\n  " + out)
+        out, err = self.compare("--read=wide", "wide", few=())
+        self.assertLessEqual(max(map(len, out.splitlines())), 100)
+
+    def test_a_terminal_gets_progress_and_bold_type_and_nothing_else_does(self):
+        status, text = on_terminal(weft, "compare", *FEW, "--output=shown", "true")
+        self.assertEqual(status, 0, text)
+        self.assertRegex(text, r"\r6 pairs: weft \d+\.\d{3} \(\S+ … \S+\)")
+        self.assertRegex(text, "\033\\[1m  [^\n]*ratio")
+        status, text = on_terminal(weft, "compare", "--read=shown")
+        self.assertIn("\033[1m", text)
+        out, err = self.compare("--read=shown", few=())
+        self.assertNotIn("\033", out + err)
+        self.assertEqual(re.sub("\033\\[[01]m", "", text).replace("\r\n", "\n"), out)
+
+    def test_quick_leaves_what_was_asked_for(self):
+        load = "--ready=tcp:{port}", "--echo=8", self.server, "{port}"
+        for argv, seconds, pairs in ((["true"], 1, 6),
+                                     (["--seconds=50ms", *load], .05, 6),
+                                     (["--pairs=12", "--seconds=20ms", *load], .02, 12)):
+            with self.subTest(argv):
+                out, err = self.compare("--quick", "--output=quick", "--precision=0.01%", *argv,
+                                        few=["--time=10m"])
+                header, runs = kept("quick")
+                self.assertEqual(header["seconds"], seconds)
+                self.assertEqual(len(timed(runs, "weft")), pairs)
+                self.assertIn("%d pairs (--quick: a first look)\n" % pairs, out)
+
+    def test_a_metric_that_is_a_time_has_a_unit(self):
+        out, err = self.compare("--metric=t=t=([0-9.]+ [a-z]+):lower", "--metric=n=n=([0-9]+)",
+                                "--output=times", "echo", "t=12.5 ms n=7000")
+        self.assertRegex(out, r"\n  t +12.50 ms +12.50 ms +1.000 ")
+        self.assertRegex(out, r"\n  n +7 000 +7 000 +1.000 ")
+        read = lambda *more: self.compare("--read=times", *more, few=())[0]
+        figures = json.loads(read("--json"))["cases"][0]["figures"]
+        self.assertEqual((figures["t"]["unit"], figures["t"]["base"]), ("s", 0.0125))
+        self.assertEqual((figures["n"]["unit"], figures["wall_s"]["unit"]), ("", "s"))
+        self.assertEqual(figures["peak_rss_bytes"]["unit"], "B")
+        head, first, *_ = [line.split(",") for line in read("--csv").splitlines()]
+        self.assertEqual(first[head.index("t_s")], "0.0125")
+        self.assertEqual(first[head.index("n")], "7000")
+
+
+class Plots(Compare):
+    def blocks(self, file):
+        """The data of what --plot has written: {name: [[number, …], …]}."""
+        with open(path(file)) as f:
+            found = re.findall(r"^\$(\w+) << END\n(.*?)^END$", f.read(), re.M | re.S)
+        return {name: [[float(x) for x in line.split()] for line in text.splitlines()]
+                for name, text in found}
+
+    def figures(self, *argv):
+        """Runs it once; returns (cases of the JSON, blocks of the plot, kept runs)."""
+        out, err = self.compare("--json", "--output=drawn", "--plot=drawn.gp", *argv, cwd=tmp)
+        return json.loads(out)["cases"], self.blocks("drawn.gp"), kept("drawn")[1]
+
+    def check(self, cases, blocks, runs, figure):
+        ratios = [row for name in sorted(blocks) if name.startswith("ratio")
+                  for row in blocks[name]]
+        self.assertEqual([row[:4] for row in ratios],
+                         [[c["connections"], c["ratio"], c["lower"], c["upper"]] for c in cases])
+        for v, name in enumerate(["native", "weft"]):
+            rows = blocks["runs%d" % v]
+            mine = timed(runs, name)
+            self.assertEqual(len(rows), len(mine))
+            for row, run in zip(rows, mine):
+                self.assertAlmostEqual(row[0] / run["begun_s"], 1, 8)
+                self.assertAlmostEqual(row[1] / run["figures"][figure], 1, 8)
+
+    def test_the_figures_of_a_curve_are_those_of_the_summary(self):
+        cases, blocks, runs = self.figures(*SHORT, "--pairs=12", "--echo=64",
+                                           "--levels=connections=1,5", self.server, "{port}")
+        self.check(cases, blocks, runs, "requests_per_cpu_s")
+        for level, case in enumerate(cases):
+            for v, side in enumerate(["base", "variant"]):
+                rows = {row[1]: row[2] for row in blocks["latency%d_%d" % (v, level)]}
+                for percent, name in (50, "p50_s"), (90, "p90_s"), (99, "p99_s"), (100, "max_s"):
+                    self.assertEqual(case["figures"][name]["from"], "merged")
+                    self.assertAlmostEqual(rows[percent] / case["figures"][name][side], 1, 8)
+                values = [row[2] for row in blocks["latency%d_%d" % (v, level)]]
+                self.assertEqual(values, sorted(values))
+
+    def test_the_figures_of_a_command_are_those_of_the_summary(self):
+        cases, blocks, runs = self.figures("sh", "-c", WAITS)
+        self.check(cases, blocks, runs, "wall_s")
+        self.assertFalse([name for name in blocks if name.startswith("latency")])
+
+    @unittest.skipUnless(shutil.which("gnuplot"), "gnuplot is not installed")
+    def test_pictures_are_drawn(self):
+        self.serve("--echo=64", "--output=server")
+        self.compare("--output=command", "--variant=more=A=1", "true")
+        for kept_file in "server", "command":
+            for ending, start in ("png", b"\x89PNG"), ("svg", b"<?xml"):
+                with self.subTest([kept_file, ending]):
+                    out, err = self.compare("--read=" + kept_file, "--plot=p." + ending, few=(),
+                                            cwd=tmp)
+                    self.assertEqual(err, "")
+                    with open(path("p." + ending), "rb") as f:
+                        self.assertEqual(f.read(len(start)), start)
+            with open(path("p.svg")) as f:
+                text = f.read()
+            for title in ("ratio to native, with its interval", "runs in order of time", "weft",
+                          "latencies by percentile" if kept_file == "server"
+                          else "distribution of the runs"):
+                self.assertIn(title, text)
 
 
 class Servers(Compare):
@@ -169,6 +334,7 @@ class Servers(Compare):
         self.assertRegex(out, r"\n10 connections\n +native +weft")
         self.assertRegex(out, r"\n  requests per server CPU-second +\d.*\(.* … .*\)\n")
         self.assertRegex(out, r"\n  memory \(PSS\) ")
+        self.assertRegex(out, r"CPUs, .*; stacks of \d+.* [KMG]iB;\s+seed \d+\n")
         self.assertRegex(out, r"up to \d+ tasks at once on \d hub")
         header, runs = kept("echo")
         self.assertEqual([run["kind"] for run in runs],
@@ -176,15 +342,58 @@ class Servers(Compare):
         for run in runs:
             self.assertEqual((run["error"], run["failed"]), ("", 0))
             self.assertGreater(run["requests"], 0)
+            self.assertGreater(Histogram([run["latency"]]).count, 0)
             if run["variant"] == "weft":
                 self.assertTrue(run["tasks"]["active"])
                 self.assertGreaterEqual(run["tasks"]["created"], 10)
             else:
                 self.assertIsNone(run["tasks"])
+            looked = (run["kind"], run["variant"]) == ("memory", "weft")
+            self.assertEqual(bool(run["carriers"]), looked)
         notes = lines_of("notes")[-len(runs):]
         self.assertEqual([(n["preload"], n["weft"] > 0) for n in notes],
                          [(run["variant"] == "weft",) * 2 for run in runs])
         self.assert_gone([n["dir"] for n in notes])
+
+    def test_percentiles_are_those_of_all_runs_together(self):
+        self.serve("--echo=64", "--output=merged")
+        runs = kept("merged")[1]
+        read = lambda *more: self.compare("--read=merged", *more, few=())[0]
+        figures = json.loads(read("--json"))["cases"][0]["figures"]
+        head, *lines = [line.split(",") for line in read("--csv").splitlines()]
+        self.assertEqual({len(line) for line in lines}, {len(head)})
+        for name, side in ("native", "base"), ("weft", "variant"):
+            together = Histogram(run["latency"] for run in timed(runs, name))
+            [line] = [dict(zip(head, line)) for line in lines if line[:2] == ["merged", name]]
+            self.assertEqual(int(line["requests"]), together.count)
+            for percent, key in (50, "p50_s"), (90, "p90_s"), (99, "p99_s"), (99.9, "p999_s"):
+                low, high = together.percentile(percent)
+                for value in figures[key][side], float(line[key]):
+                    self.assertLessEqual(low, value * 1.0000001)
+                    self.assertLessEqual(value, high * 1.0000001)
+            self.assertAlmostEqual(figures["max_s"][side] * 1e9, together.longest, -1)
+        self.assertAlmostEqual(figures["p99_s"]["ratio"],
+                               figures["p99_s"]["variant"] / figures["p99_s"]["base"], 6)
+        self.assertRegex(read(), r"\n  p99\.9 +\d")
+        self.assertNotIn("* medians", read())
+
+    def test_the_counters_of_weft_are_told(self):
+        self.serve("--echo=64", "--output=counted")
+        runs = timed(kept("counted")[1], "weft")
+        read = lambda *more: self.compare("--read=counted", *more, few=())[0]
+        [case] = json.loads(read("--json"))["cases"]
+        head, *lines = [line.split(",") for line in read("--csv").splitlines()]
+        self.assertIsNone(case["base_counters"])
+        for name in "most", "hubs", "created", "switches", "parks", "calls":
+            median = statistics.median(run["tasks"][name] for run in runs)
+            self.assertGreater(median, 0, name)
+            self.assertEqual(case["counters"][name], median)
+        for line in lines:
+            if line[0] == "timed":
+                self.assertEqual(line[head.index("weft_most")] != "", line[1] == "weft")
+        said = re.search(r"\n  Weft's counters, a run of weft: ((.|\n   )*)", read()).group(1)
+        self.assertRegex(said, r"\Atasks at once \d+, hubs 1, tasks made \d+, switches [\d ]+, ")
+        self.assertRegex(said, r"preemptions \d+,\s+hand-offs \d+,\s+offloads \d+")
 
     def test_an_http_server_at_a_fixed_rate(self):
         out, err = self.serve("--http=/", "--rate=500", "--connections=3", "--output=http")
@@ -224,7 +433,8 @@ class Servers(Compare):
                               "--connections=4",
                               "--output=wrk", env=mine)
         self.assertRegex(out, r"\n  requests per server CPU-second +\d")
-        self.assertRegex(out, r"\n  p99 +\d")
+        self.assertRegex(out, r"\n  p99 \* +\d")
+        self.assertIn("\n  * medians of what the load printed for each run", out)
         self.assertTrue(all(run["figures"]["rate"] > 0 for run in timed(kept("wrk")[1], "weft")))
         with open(path("of-load")) as f:
             self.assertEqual(f.read(), "")
@@ -240,6 +450,23 @@ class Servers(Compare):
         first = str(min(os.sched_getaffinity(0)))
         out, err = self.serve("--echo=8", runner=["taskset", "-c", first])
         self.assertIn("one CPU: the server shares it with the load", err)
+
+    @unittest.skipUnless(os.geteuid() == 0, "needs root to put files in the place of others")
+    def test_a_noisy_machine_is_said(self):
+        stat, load = "cpu  100 0 0 100 0 0 0 %d 0 0\n", "%s 1.00 1.00 1/99 4711\n"
+        for stolen, busy in (100, "7777.00"), (0, "0.00"):
+            write("stat", stat % 0)
+            write("loadavg", load % busy)
+            write("later", "cpu  200 0 0 200 0 0 0 %d 0 0\n" % stolen)
+            out, err = self.compare("--prepare=cat later > /proc/stat", "true", cwd=tmp,
+                                    runner=["unshare", "-m", "sh", "-ec",
+                                            "mount --bind stat /proc/stat; "
+                                            "mount --bind loadavg /proc/loadavg; exec \"$@\"",
+                                            "sh"])
+            self.assertEqual("busy with other work (load 7777.0)" in err, stolen > 0,
+                             err)
+            self.assertEqual("gave 33 % of its CPUs' time to others meanwhile (steal)" in err,
+                             stolen > 0, err)
 
     @unittest.skipUnless(os.geteuid() == 0, "needs root to become another user")
     def test_another_user_than_root_measures_in_the_hosts_network(self):

@@ -143,6 +143,16 @@ class Servers(Compare):
                               "--variant=weft=MODE=bad")
         self.assertIn("\n  native is better: weft had failed requests", out)
 
+    def test_a_rate_that_is_not_held_is_said(self):
+        out, err = self.serve("--echo=8", "--rate=2000", "--connections=1", words=["slow"])
+        self.assertRegex(re.sub(r"\n +", " ", out),
+                         "the rate of 2 000 requests a second was not held: "
+                         r"[\d.]+ by native, [\d.]+ by weft")
+
+    def test_any_rate_that_the_load_takes_is_passed_on(self):
+        self.fails("the server has ended under load", "--echo=8", "--rate=1234567.5",
+                   words=["die=5"])
+
     @unittest.skipUnless(shutil.which("ab"), "ab is not installed")
     def test_few_requests_are_too_coarse_for_a_verdict(self):
         out, err = self.serve("--load=ab -k -q -n 50 -c 2 http://127.0.0.1:{port}/")
@@ -167,6 +177,15 @@ class Files(Compare):
         self.assertEqual(self.read(header + "".join(self.lines[1:]), status=125),
                          "weft: kept: line 1 is of another version of the format than 1\n")
 
+    def test_a_file_without_what_was_added_later_is_read(self):
+        lines = [json.loads(line) for line in self.lines]
+        for line in lines:
+            for name in "rate", "stack_bytes", "times", "carriers":
+                line.pop(name, None)
+        out = self.read("".join(json.dumps(line) + "\n" for line in lines))
+        self.assertNotIn("stacks of", out)
+        self.assertEqual(out, re.sub(r"; stacks of [^;]*", "", self.read("".join(self.lines))))
+
     def test_a_last_line_that_was_cut_short_is_left_out(self):
         text = "".join(self.lines)
         self.assertEqual(self.read(text[:-20]),
@@ -180,6 +199,9 @@ class Files(Compare):
 
     def test_damage_elsewhere_is_an_error(self):
         self.lines[5] = self.lines[5][:40] + "\n"
+        self.assertEqual(self.read("".join(self.lines), status=125),
+                         "weft: kept: line 6 is none of a comparison\n")
+        self.lines[5] = self.lines[6].replace('"tasks"', '"latency": "1 2 3", "tasks"')
         self.assertEqual(self.read("".join(self.lines), status=125),
                          "weft: kept: line 6 is none of a comparison\n")
         for text in "", "some\ntext\n", "{}\n", "[]\n", "text", self.lines[0][:30], "\0\n":
@@ -199,12 +221,35 @@ class Files(Compare):
         write("other", text.replace('"machine": "', '"machine": "x'))
         self.assertIn("weft by native", self.read(text, "--force", "other"))
 
+    def test_a_summary_that_cannot_be_written_is_an_error(self):
+        write("kept", "".join(self.lines))
+        for form in [], ["--json"], ["--csv"]:
+            with self.subTest(form), open("/dev/full", "w") as full:
+                ended = subprocess.run([weft, "compare", "--read=kept", *form], cwd=tmp,
+                                       stdout=full, stderr=subprocess.PIPE, text=True)
+                self.assertEqual((ended.returncode, ended.stderr),
+                                 (1, "weft: cannot write to standard output\n"))
+
     def test_output_that_cannot_be_written_is_found_before_any_run(self):
         self.refuse("--output: missing/file: No such file", "--output=missing/file")
         self.refuse("--output: .: Is a directory", "--output=.")
         self.refuse("--output: /dev/full: No space left", "--output=/dev/full")
         self.refuse("--plot: ", "--plot=missing/file.svg")
-        self.refuse("--plot: a name that ends in .svg or .png", "--plot=file.pdf")
+        self.refuse("--plot: a name that ends in .svg, .png or .gp", "--plot=file.pdf")
+
+    def test_without_gnuplot_a_plot_is_refused_before_any_run(self):
+        os.makedirs(path("few"), exist_ok=True)
+        for name in "sh", "touch":
+            if not os.path.exists(path("few/" + name)):
+                os.symlink(shutil.which(name), path("few/" + name))
+        bare = environment(PATH=path("few"))
+        self.refuse("--plot needs gnuplot, which is not installed", "--plot=file.svg", env=bare)
+        self.assertFalse(os.path.exists(path("file.svg")))
+        self.assertIn("--plot needs gnuplot", self.compare("--plot=file.png",
+                      "--read=" + self.id(), env=bare, few=(), status=125)[1])
+        self.compare("--plot=file.gp", "--read=" + self.id(), env=bare, few=(), cwd=tmp)
+        with open(path("file.gp")) as f:
+            self.assertIn("set multiplot", f.read())
 
 
 class Ended(Compare):
@@ -295,6 +340,12 @@ class Options(Compare):
                 ("with a NAME of up to 23 letters", "--variant=%s=A=1" % ("n" * 24)),
                 ("with a NAME of up to 23 letters", "--variant=a,b=A=1"),
                 ("at most 8 variants", *["--variant=v%d=A=1" % i for i in range(7)]),
+                ("--variant weft: a \" is not closed in `A=\"x y'", "--variant=weft=A=\"x y"),
+                ("--variant weft: a ' is not closed in `A='x'", "--variant=weft=A='x"),
+                ("nothing follows the last backslash", "--variant=weft=A=x\\"),
+                ("either --json or --csv", "--json", "--csv"),
+                ("--seconds: at least 10 ms", *server, "--seconds=9ms"),
+                ("--pairs: fewer than 6", "--quick", "--pairs=5"),
                 ("`--hubs=2' is for Weft", "--variant=native=--hubs=2"),
                 ("unknown option `--hub=2'", "--variant=weft=--hub=2"),
                 ("--hubs: `two' is not a number", "--variant=weft=--hubs two"),
@@ -322,6 +373,8 @@ class Options(Compare):
             with self.subTest(argv):
                 self.refuse(words, *argv)
         self.check_fails(125, "two files at most", "compare", "--read=a", "b", "c")
+        for more in "--json", "--csv", "--plot=x.svg", "--fail-if-worse=5%":
+            self.check_fails(125, "compared as text only", "compare", more, "--read=a", "b")
 
 
 if __name__ == "__main__":

@@ -96,7 +96,7 @@ static void each_verdict_has_its_sentence(void **state)
 	assert_says(&c, VERDICT_BETTER, "weft is better by 10.0 % (8.0 … 12.0)");
 	c.estimate = interval(1.02, .9999999, 1.05);
 	assert_says(&c, VERDICT_OPEN,
-		    "not resolved: weft is better by 0.0 … 5.0 %; about 146 pairs would be needed");
+		    "not resolved: weft may be up to 0.0 % worse or 5.0 % better; about 146 pairs would tell");
 	c.estimate = interval(1 / 1.1, 1 / 1.12, 1 / 1.08);
 	assert_says(&c, VERDICT_BETTER, "native is better by 10.0 % (8.0 … 12.0)");
 	c.higher = false;
@@ -110,7 +110,7 @@ static void each_verdict_has_its_sentence(void **state)
 	c.estimate = interval(1.03, .99, 1.07);
 	assert_says(
 		&c, VERDICT_OPEN,
-		"not resolved: weft is better by -7.0 … 1.0 %; about 370 pairs would be needed");
+		"not resolved: weft may be up to 7.0 % worse or 1.0 % better; about 370 pairs would tell");
 	c.estimate.dependent = true;
 	c.estimate.correlation = .4567;
 	assert_says(&c, VERDICT_WITHHELD,
@@ -124,13 +124,13 @@ static void each_verdict_has_its_sentence(void **state)
 	assert_says(&c, VERDICT_DIFFERS,
 		    "differs: exit status or output of weft is not that of native");
 	c.name_failed = true;
-	assert_says(&c, VERDICT_LOST, "native is better: weft had failed requests");
+	assert_says(&c, VERDICT_LOST, "native is better: weft had failed requests or runs");
 	c.base_failed = true;
-	assert_says(&c, VERDICT_FAILED, "no verdict: weft and native both had failed requests");
+	assert_says(&c, VERDICT_FAILED, "no verdict: weft and native both had failed requests or runs");
 	c.name_failed = false;
-	assert_says(&c, VERDICT_LOST, "weft is better: native had failed requests");
+	assert_says(&c, VERDICT_LOST, "weft is better: native had failed requests or runs");
 	c.estimate = (struct estimate){0};
-	assert_says(&c, VERDICT_LOST, "weft is better: native had failed requests");
+	assert_says(&c, VERDICT_LOST, "weft is better: native had failed requests or runs");
 }
 
 static void words_are_for_json(void **state)

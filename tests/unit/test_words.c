@@ -80,11 +80,46 @@ static void a_command_of_any_length_is_split(void **state)
 	assert_null(w.word[w.count]);
 }
 
+static void given_words_are_quoted_as_for_a_shell(void **state)
+{
+	static const struct {
+		const char *text, *words; /* each with a `+' before it; what begins with `!' is the error */
+	} cases[] = {
+		{"", ""},
+		{" \t\n", ""},
+		{"A=1 --hubs 2", "+A=1+--hubs+2"},
+		{"A=\"x y\" --hubs 2", "+A=x y+--hubs+2"},
+		{"A='x  \"y' ''", "+A=x  \"y+"},
+		{"a\\ b \\\"c", "+a b+\"c"},
+		{"'a\\b' \"c\\\"d\\e\\\\\"", "+a\\b+c\"d\\e\\"},
+		{"a;b|c&(d)", "+a;b|c&(d)"},
+		{"A=\"x y", "!a \" is not closed"},
+		{"A='x y\"", "!a ' is not closed"},
+		{"a \\", "!nothing follows the last backslash"},
+		{"\"a\\\"", "!a \" is not closed"},
+	};
+
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		char text[100] = "";
+		const char *error = "";
+		char **words = words_given(cases[i].text, &error);
+
+		if (!words)
+			snprintf(text, sizeof text, "!%s", error);
+		for (char **w = words; w && *w; w++) {
+			strcat(text, "+");
+			strcat(text, *w);
+		}
+		assert_string_equal(text, cases[i].words);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(words_are_split_as_a_shell_does),
 		cmocka_unit_test(options_are_found),
+		cmocka_unit_test(given_words_are_quoted_as_for_a_shell),
 		cmocka_unit_test(a_command_of_any_length_is_split),
 	};
 
