@@ -421,47 +421,6 @@ class Truth(Load):
 
 
 class Peer(Load):
-    SOURCE = r"""
-#include <microhttpd.h>
-#include <stdio.h>
-#include <string.h>
-
-static char text[1001];
-static int seen;
-
-static enum MHD_Result answer(void *data, struct MHD_Connection *c, const char *url,
-			      const char *method, const char *version, const char *upload,
-			      size_t *size, void **state)
-{
-	struct MHD_Response *r;
-	enum MHD_Result done;
-
-	if (!*state)
-		return *state = &seen, MHD_YES;
-	for (volatile int i = 0; i < 20000; i++)	/* the server is the limit, not the load */
-		;
-	r = MHD_create_response_from_buffer(strlen(text), text, MHD_RESPMEM_PERSISTENT);
-	done = MHD_queue_response(c, MHD_HTTP_OK, r);
-	MHD_destroy_response(r);
-	return done;
-}
-
-int main(void)
-{
-	unsigned flags = MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD |
-			 MHD_USE_POLL;
-	struct MHD_Daemon *daemon;
-
-	memset(text, 'x', 1000);
-	daemon = MHD_start_daemon(flags, 0, NULL, NULL, answer, NULL, MHD_OPTION_END);
-	if (!daemon)
-		return 1;
-	printf("port %d\n", MHD_get_daemon_info(daemon, MHD_DAEMON_INFO_BIND_PORT)->port);
-	fflush(stdout);
-	return getchar() == 'q';
-}
-"""
-
     def output(self, *argv):
         done = subprocess.run(argv, stdout=subprocess.PIPE, text=True, timeout=LIMIT, check=True,
                               env=environment(), preexec_fn=alone_on(CPUS[-1]))
@@ -470,7 +429,8 @@ int main(void)
     def test_the_rate_is_that_of_wrk(self):
         if not shutil.which("wrk"):
             self.skipTest("wrk is not installed")
-        program = compile("peer", self.SOURCE, "-O2", "-lmicrohttpd")
+        with open(os.path.join(HERE, "pages.c")) as f:
+            program = compile("pages", f.read(), "-O2", "-lmicrohttpd")
         server = subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                   text=True, preexec_fn=alone_on(CPUS[0]))
         self.addCleanup(self.stop, server)
