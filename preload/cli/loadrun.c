@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <jansson.h>
 #include <math.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -123,6 +124,18 @@ static void word_load(struct words *w, const struct compareplan *plan, const str
 	free(ready);
 }
 
+/* stay_with -- this process runs on the load's CPU from now on: on the server's it would wait for ten thousand threads before it
+ * could read a clock. */
+static void stay_with(unsigned cpu, cpu_set_t *before)
+{
+	cpu_set_t one;
+
+	CPU_ZERO(&one);
+	CPU_SET(cpu, &one);
+	sched_getaffinity(0, sizeof *before, before);
+	sched_setaffinity(0, sizeof one, &one);
+}
+
 /* follow -- read the phases as they begin, and take the server's costs at both ends of the window. */
 static int follow(struct child *load, struct child *server, int phases, int64_t until_ns, bool memory, int64_t connections,
 		  struct outcome *to)
@@ -194,6 +207,7 @@ static int built_in(const struct compareplan *plan, const struct fill *fill, str
 		.path = "/proc/self/exe", .argv = w.word, .env = environ, .out = out, .err = err, .cpu_first = fill->cpu, .cpu_count = 1,
 	};
 	int phases[2], status;
+	cpu_set_t before;
 
 	snprintf(out, sizeof out, "%s/.load", fill->dir);
 	snprintf(err, sizeof err, "%s/.load-errors", fill->dir);
@@ -207,7 +221,9 @@ static int built_in(const struct compareplan *plan, const struct fill *fill, str
 		close(phases[0]);
 		return fail(to, "the load: %s", strerror(-status));
 	}
+	stay_with((unsigned)fill->cpu, &before);
 	status = follow(&load, server, phases[0], child_now() + plan->timeout, look, fill->connections, to);
+	sched_setaffinity(0, sizeof before, &before);
 	if (status == -EINTR)
 		return status;
 	if (status)

@@ -30,7 +30,7 @@
 #include "trial.h"
 
 #define SECOND	 1000000000ll
-#define PATIENCE (5 * SECOND) /* with a server that is told to stop */
+#define PATIENCE (20 * SECOND) /* with a server that is told to stop: ten thousand threads take their time */
 
 static volatile sig_atomic_t interrupted;
 static volatile pid_t running;
@@ -248,7 +248,7 @@ static int run_server(struct run *r)
 			    WIFEXITED(c->status) ? WEXITSTATUS(c->status) : WTERMSIG(c->status), loadrun_tail(r->err));
 	if (status)
 		return status;
-	if (!child_stop(c, plan->stop_signal, PATIENCE))
+	if (!child_stop(c, plan->stop_signal, plan->timeout < PATIENCE ? plan->timeout : PATIENCE))
 		return fail(r, "the server ignores SIG%s: it was killed", sigabbrev_np(plan->stop_signal));
 	r->to->status = c->status;
 	/* Of its whole life: the kernel tells of threads that have ended only at the end of all. */
