@@ -74,6 +74,7 @@ struct reading {
 	struct quantity slot[SLOTS];
 	size_t rows;		/* of a table of results */
 	double per_client;	/* requests, the most of all rows */
+	const char *unclear;	/* what stands for a number in the command line, if only a shell knows it */
 };
 
 static const struct quantity none;
@@ -153,9 +154,15 @@ static const char *option(const struct reading *r, const char *name, const char 
 	return text ? text : words_option(r->words, r->at, long_name);
 }
 
-static double number(const char *text, double initial)
+/* number -- what an option says, `initial' without it. */
+static double number(struct reading *r, const char *text, double initial)
 {
-	return text && atof(text) > 0 ? atof(text) : initial;
+	char *end;
+	double value = text ? strtod(text, &end) : initial;
+
+	if (text && (end == text || *end || !(value > 0)))
+		r->unclear = text;
+	return value;
 }
 
 static struct quantity in_ms(const struct quantity *q)
@@ -168,7 +175,7 @@ static struct quantity in_ms(const struct quantity *q)
 static void take_redis(struct reading *r, enum slot slot, const struct quantity *g, size_t n)
 {
 	static const enum slot percentiles[] = {SLOT_P50, SLOT_P95, SLOT_P99};
-	struct quantity done = counted(number(words_option(r->words, r->at, "-n"), 100000));
+	struct quantity done = counted(number(r, words_option(r->words, r->at, "-n"), 100000));
 	struct quantity time = seconds(done.value / g[0].value, 1e-3), longest = in_ms(&g[4]);
 
 	if (g[0].value == 0)
@@ -184,7 +191,7 @@ static void take_redis(struct reading *r, enum slot slot, const struct quantity 
 /* A row of mariadb-slap: seconds on average, clients, queries of each. */
 static void take_slap(struct reading *r, enum slot slot, const struct quantity *g, size_t n)
 {
-	double times = number(option(r, "-i", "--iterations"), 1);
+	double times = number(r, option(r, "-i", "--iterations"), 1);
 	struct quantity done = counted(g[1].value * g[2].value * times);
 	struct quantity time = seconds(g[0].value * times, g[0].quantum * times);
 
@@ -439,6 +446,10 @@ bool reader_read(const struct reader *reader, const struct reader_run *run,
 		r.at = 0;
 	if (!read_lines(&r, (enum tool)(reader - readers), run))
 		return reader_fail(run, to->error, sizeof to->error, "no memory");
+	if (r.unclear)
+		return reader_fail(run, to->error, sizeof to->error,
+				   "%s: `%s' in its command line has to be a number: nothing else tells how many requests it made",
+				   reader->name, r.unclear);
 	set_counts(&r);
 	if (r.slot[SLOT_COMPLETED].value > 0)
 		set_rate(&r);

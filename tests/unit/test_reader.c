@@ -224,6 +224,35 @@ static void errors_show_why(void **state)
 	}
 }
 
+/* How many requests redis-benchmark made is told by its command line alone. */
+static void a_number_that_only_a_shell_knows_is_an_error(void **state)
+{
+	static const struct {
+		const char *words;
+		double requests;	/* 0: an error */
+	} cases[] = {
+		{"-n 7000", 7000}, {"-t get", 100000}, {"-n $((3*1000))", 0}, {"-n 3k", 0}, {"-n 0", 0}, {"-n \"$N\"", 0},
+	};
+	char command[100];
+
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct recording r;
+		struct reader_result result;
+
+		recording_open(&r, "redis-benchmark.ok");
+		snprintf(command, sizeof command, "redis-benchmark --csv %s", cases[i].words);
+		r.run.command = command;
+		bool good = reader_read(reader_find(command), &r.run, &result);
+
+		assert_int_equal(good, cases[i].requests > 0);
+		if (!good)
+			assert_non_null(strstr(result.error, "has to be a number"));
+		else
+			assert_true(result.field[READER_COMPLETED].value == cases[i].requests);
+		recording_close(&r);
+	}
+}
+
 static void an_error_of_any_length_fits(void **state)
 {
 	static char text[1 << 16];
@@ -358,6 +387,7 @@ int main(void)
 		cmocka_unit_test(an_empty_output_is_an_error),
 		cmocka_unit_test(a_tool_killed_midway_never_counts),
 		cmocka_unit_test(errors_show_why),
+		cmocka_unit_test(a_number_that_only_a_shell_knows_is_an_error),
 		cmocka_unit_test(an_error_of_any_length_fits),
 		cmocka_unit_test(tools_are_found_where_a_command_names_them),
 		cmocka_unit_test(files_of_results_are_found),
