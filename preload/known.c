@@ -88,19 +88,12 @@ static void id_of(const struct object *o, uint8_t id[ID_MOST])
 		memcpy(id, o->build_id, n);
 }
 
+/* From its base on. False: it cannot be remembered. */
 static bool text_bounds(const struct object *o, uint32_t *low, uint32_t *high)
 {
-	uintptr_t lo = UINTPTR_MAX, hi = 0;
+	uintptr_t lo, hi;
 
-	for (int i = 0; i < o->loads; i++) {
-		if (!(o->load[i].flags & PF_X))
-			continue;
-		if (o->load[i].flags & PF_W)
-			return false;
-		lo = o->load[i].start < lo ? o->load[i].start : lo;
-		hi = o->load[i].end > hi ? o->load[i].end : hi;
-	}
-	if (lo >= hi || lo < o->base || hi - o->base > UINT32_MAX)
+	if (!object_text(o, &lo, &hi) || lo < o->base || hi - o->base > UINT32_MAX)
 		return false;
 	*low = (uint32_t)(lo - o->base);
 	*high = (uint32_t)(hi - o->base);
@@ -233,7 +226,7 @@ static bool is_as_remembered(const struct object *o, const struct record *r, con
 	/* The record ends with a 0. */
 	if (m->reason && (m->reason >= r->size || ((const char *)r)[r->size - 1]))
 		return false;
-	return m->form == SITE_LEFT || (l && l->flags & PF_X && end_of(m) <= BYTES && end_of(m) <= l->end - start &&
+	return m->form == SITE_LEFT || (l && (l->flags & (PF_X | PF_W)) == PF_X && end_of(m) <= BYTES && end_of(m) <= l->end - start &&
 					!memcmp((const void *)start, m->bytes, end_of(m)));
 }
 

@@ -38,6 +38,22 @@ const struct object_load *object_load_at(const struct object *o, uintptr_t at)
 	return NULL;
 }
 
+int object_text(const struct object *o, uintptr_t *low, uintptr_t *high)
+{
+	int segments = 0;
+
+	*low = UINTPTR_MAX;
+	*high = 0;
+	for (int i = 0; i < o->loads; i++) {
+		if (!(o->load[i].flags & PF_X))
+			continue;
+		*low = o->load[i].start < *low ? o->load[i].start : *low;
+		*high = o->load[i].end > *high ? o->load[i].end : *high;
+		segments++;
+	}
+	return segments;
+}
+
 static void read_dynamic(struct object *o, const ElfW(Dyn) * d)
 {
 	for (; d->d_tag != DT_NULL; d++)

@@ -86,6 +86,9 @@ int object_next(const struct object *o, uintptr_t at, struct function *f);
 /* object_is_libc -- is it libc, a part of it, or the loader? By its name. */
 bool object_is_libc(const struct object *o);
 
+/* object_text -- the bounds of its text. Returns in how many segments it lies. */
+int object_text(const struct object *o, uintptr_t *low, uintptr_t *high);
+
 /* object_load_at -- the segment that holds the address, or NULL. */
 const struct object_load *object_load_at(const struct object *o, uintptr_t at);
 

@@ -119,23 +119,6 @@ static int plan_site(const struct site *found, void *arg)
 	return 0;
 }
 
-/* The bounds of an object's text. Returns in how many segments it lies. */
-static int text_range(const struct object *o, uintptr_t *low, uintptr_t *high)
-{
-	int segments = 0;
-
-	*low = UINTPTR_MAX;
-	*high = 0;
-	for (int i = 0; i < o->loads; i++) {
-		if (!(o->load[i].flags & PF_X))
-			continue;
-		*low = o->load[i].start < *low ? o->load[i].start : *low;
-		*high = o->load[i].end > *high ? o->load[i].end : *high;
-		segments++;
-	}
-	return segments;
-}
-
 static void make_jump(uint8_t jump[JUMP], uintptr_t from, uintptr_t to)
 {
 	int32_t displacement = (int32_t)(to - (from + JUMP));
@@ -196,7 +179,7 @@ int patch_add(const struct object *o, void *arg)
 	uintptr_t low, high;
 
 	(void)arg;
-	int segments = text_range(o, &low, &high);
+	int segments = object_text(o, &low, &high);
 	struct patched *p = find(o, low, high);
 
 	if (p) {
