@@ -12,6 +12,8 @@
 #include "sys.h"
 
 #define TICK_NS	   2000000ll
+#define BRISK_NS   8000000ll	/* a tick while tasks follow one another quickly, */
+#define TURN_NS	   100000ll	/* that is after less than this each: a tick costs 20 us of the hub's CPU, and its cache */
 #define STILL_NS   20000ll
 #define LEAST_NS   1000000ll	/* a task's least share, even when a deadline is due */
 #define SOONEST_NS 200000ll
@@ -126,11 +128,13 @@ static int64_t look(struct hub *h, int64_t now)
 	if (unlikely(load_relaxed(&c->refused)) && exchange(&c->refused, 0))
 		carrier_signal(c, CARRIER_PREEMPT);
 	if (turns != h->seen_turns || !h->seen_ns) {
+		bool brisk = (turns - h->seen_turns) * TURN_NS > now - h->seen_ns;
+
 		h->seen_turns = turns;
 		h->seen_ns = now;
 		h->still = 0;
 		c->cpu_ns = clock_thread_ns(c->tid);
-		return next_look(h, now);
+		return brisk ? BRISK_NS : next_look(h, now);
 	}
 	int64_t ran_for = now - h->seen_ns;
 
@@ -239,14 +243,11 @@ static void watch(void *arg)
 		store_relaxed(&hub_unwatched, 0);
 		int64_t now = clock_now();
 
-		quiet++;
-		if (look_at_detached())
-			quiet = 0;
-		if (look_at_words())
-			quiet = 0;
-		if (sweep(now))
-			quiet = 0;
-		pause.tv_nsec = TICK_NS;
+		bool often = look_at_detached();
+
+		often |= look_at_words();
+		quiet = sweep(now) || often ? 0 : quiet + 1;
+		pause.tv_nsec = often ? TICK_NS : BRISK_NS;
 		for (uint32_t i = 0; i < load_acquire(&hubs_running); i++) {
 			int64_t next = look(&hubs[i], now);
 
@@ -255,6 +256,8 @@ static void watch(void *arg)
 			if (next && next < pause.tv_nsec)
 				pause.tv_nsec = next;
 		}
+		if (quiet)
+			pause.tv_nsec = TICK_NS;
 	}
 }
 
