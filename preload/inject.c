@@ -1,6 +1,7 @@
 /* inject.c -- contexts that the kernel interrupted: preempt them, or make them enter a signal handler */
 #include <ucontext.h>
 #include "inject.h"
+#include "action.h"
 #include "clock.h"
 #include "mem.h"
 #include "poll.h"
@@ -68,16 +69,14 @@ void inject_restart(struct carrier *c, void *context)
 	}
 }
 
-void inject(struct task *t, void *context, int sig, const siginfo_t *info)
+void inject(struct task *t, void *context, const struct uapi_sigaction *act, const siginfo_t *info)
 {
 	ucontext_t *uc = context, *copy;
 	greg_t *r = uc->uc_mcontext.gregs;
-	struct uapi_sigaction act;
 	size_t vector = vector_size(uc);
 	uintptr_t sp = (uintptr_t)r[REG_RSP] - ARCH_RED_ZONE, fp;
 
-	signal_action(sig, &act);
-	if (act.flags & SA_ONSTACK && t->sigalt_size && sp - t->sigalt_sp >= t->sigalt_size)
+	if (act->flags & SA_ONSTACK && t->sigalt_size && sp - t->sigalt_sp >= t->sigalt_size)
 		sp = t->sigalt_sp + t->sigalt_size;
 	fp = (sp - vector - 4) & ~63ul;
 	struct frame *f = (struct frame *)(((fp - sizeof *f) & ~15ul) - 8);
@@ -92,11 +91,11 @@ void inject(struct task *t, void *context, int sig, const siginfo_t *info)
 	copy->uc_stack.ss_size = t->sigalt_size;
 	copy->uc_stack.ss_flags = t->sigalt_size ? 0 : SS_DISABLE;
 	*mask_of(copy) = t->sigmask;
-	t->sigmask |= act.mask | (act.flags & SA_NODEFER ? 0 : signal_bit(sig));
+	t->sigmask |= act->mask | (act->flags & SA_NODEFER ? 0 : signal_bit(info->si_signo));
 	stat_shared(signals, 1);
-	r[REG_RIP] = (greg_t)act.handler;
+	r[REG_RIP] = (greg_t)act->handler;
 	r[REG_RSP] = (greg_t)f;
-	r[REG_RDI] = sig;
+	r[REG_RDI] = info->si_signo;
 	r[REG_RSI] = (greg_t)&f->info;
 	r[REG_RDX] = (greg_t)copy;
 	r[REG_RAX] = 0;
@@ -128,7 +127,7 @@ static void inject_due(struct task *t, ucontext_t *uc)
 
 	if (load_relaxed(&t->attention) && (sig = signal_next(t, &act))) {
 		signal_information(t, sig, &info);
-		inject(t, uc, sig, &info);
+		inject(t, uc, &act, &info);
 	}
 }
 
@@ -193,10 +192,9 @@ static void on_signal(int sig, siginfo_t *info, void *context)
 		return;
 	}
 	if (!ours) {
-		struct uapi_sigaction act;
+		struct uapi_sigaction act = action_get(sig);
 
-		signal_action(sig, &act);
-		if (signal_held() || ((void *)act.handler != (void *)SIG_DFL && (void *)act.handler != (void *)SIG_IGN))
+		if (signal_held() || action_caught(&act))
 			signal_catch(sig, info, context);
 		return;
 	}

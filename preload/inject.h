@@ -17,8 +17,8 @@ void inject_init(void);
 /* inject_allowed -- may the interrupted context be taken from its task here? */
 bool inject_allowed(struct carrier *c, const void *context);
 
-/* inject -- rewrite the context to enter the program's handler for `sig'. */
-void inject(struct task *t, void *context, int sig, const siginfo_t *info);
+/* inject -- rewrite the context to enter the program's handler, which was claimed (action.h). */
+void inject(struct task *t, void *context, const struct uapi_sigaction *act, const siginfo_t *info);
 
 /* inject_restart -- a call of the program that was left to the kernel came back -EINTR because of a signal that is not for
  * it: put it back. */
@@ -33,10 +33,9 @@ void inject_describe(void *context, const struct arch_frame *f);
 extern void inject_kernel_restorer(void);	/* rt_sigreturn, for frames that the kernel made */
 extern void inject_restorer(void);		/* the return from an injected handler */
 
-/* What signal.c tells: the action of a signal, the next one due, and what a catch does. */
+/* What signal.c tells: the next one due, and what a catch does. */
 void signal_announce(struct carrier *c, void *context);	/* a handler has noted one: hubs are to hand it out */
 bool signal_held(void);	/* of CARRIER_SIGNAL: all tasks block it */
-void signal_action(int sig, struct uapi_sigaction *to);
 void signal_information(struct task *t, int sig, siginfo_t *info);
 int signal_next(struct task *t, struct uapi_sigaction *act);
 void signal_catch(int sig, siginfo_t *info, void *context);

@@ -1,35 +1,22 @@
 /* signal.c -- signals of the program: who blocks what, who gets which, and the calls about them */
 #include <ucontext.h>
 #include "signal.h"
+#include "action.h"
 #include "inject.h"
 #include "log.h"
 #include "pages.h"
 #include "threadtimer.h"
 
-#define SIGNALS	  64
 #define INTERNAL  (3ull << 31)		/* SIGCANCEL and SIGSETXID: only libc itself ever blocks these, for a moment */
 #define SETXID	  33
 #define MASK_PATIENCE 1000
 
-static struct uapi_sigaction actions[SIGNALS + 1];	/* under lock; read without it by index */
-static struct lock lock ANEW;		/* also of the counts */
+static struct lock lock ANEW;		/* of the counts */
 static uint32_t blockers[SIGNALS] ANEW;	/* how many tasks block a signal, libc's moments left out */
 static uint32_t tasks ANEW;
 static uint64_t process_pending ANEW;	/* atomic */
 static bool held ANEW;		/* atomic: all tasks block CARRIER_SIGNAL */
 static siginfo_t process_info[SIGNALS + 1] ANEW;
-
-static bool caught(int sig)
-{
-	void *h = (void *)actions[sig].handler;
-
-	return h != (void *)SIG_DFL && h != (void *)SIG_IGN;
-}
-
-void signal_action(int sig, struct uapi_sigaction *to)
-{
-	*to = actions[sig];
-}
 
 /* Make another hub's carrier take on the mask, and wait for it a little: a signal that it still took would not be pending. */
 static void spread_mask(struct hub *h, uint64_t mask)
@@ -139,9 +126,12 @@ static void note(struct hub *me, struct task *t, int sig)
 
 void signal_send(struct hub *me, struct task *t, int sig)
 {
-	if (!caught(sig) && (void *)actions[sig].handler == (void *)SIG_IGN && !(t->sigmask & signal_bit(sig)))
+	struct uapi_sigaction act = action_get(sig);
+	bool blocked = t->sigmask & signal_bit(sig);
+
+	if (!blocked && (void *)act.handler == (void *)SIG_IGN)
 		return;
-	if (!caught(sig) && !(t->sigmask & signal_bit(sig))) {
+	if (!blocked && !action_caught(&act)) {
 		SYS(__NR_tgkill, sys_getpid(), sys_gettid(), sig);	/* the default action is the kernel's */
 		return;
 	}
@@ -206,26 +196,33 @@ void signal_announce(struct carrier *c, void *context)
 		inject_restart(c, context);
 }
 
+/* A fault in a task that catches it enters the handler; another is died of, as the kernel would have it: one of ours or of no
+ * task, one that the task blocks, one whose action was for once. */
+static void take_fault(struct carrier *c, struct task *t, int sig, const siginfo_t *info, void *context)
+{
+	struct uapi_sigaction act, dfl = {0};
+
+	if (t && inject_allowed(c, context) && !(t->sigmask & signal_bit(sig)) && action_claim(sig, &act))
+		inject(t, context, &act, info);
+	else
+		sys_sigaction(sig, &dfl, NULL);
+}
+
 /* The kernel's handler for every signal that the program catches; on the carrier's signal stack. */
 void signal_catch(int sig, siginfo_t *info, void *context)
 {
 	struct carrier *c = carrier_here();
 	struct task *t = c ? c->current : NULL;
-	bool fault = info->si_code > 0 && (sig == SIGSEGV || sig == SIGBUS || sig == SIGFPE || sig == SIGILL || sig == SIGTRAP);
+	struct uapi_sigaction act;
 
-	if (fault && t && inject_allowed(c, context)) {
-		inject(t, context, sig, info);
-		return;
-	}
-	if (fault) {	/* ours, or of no task: die of it as the kernel would have it */
-		struct uapi_sigaction dfl = {0};
-
-		sys_sigaction(sig, &dfl, NULL);
+	if (info->si_code > 0 && (sig == SIGSEGV || sig == SIGBUS || sig == SIGFPE || sig == SIGILL || sig == SIGTRAP)) {
+		take_fault(c, t, sig, info, context);
 		return;
 	}
 	process_info[sig] = *info;
-	if (t && !(t->sigmask & signal_bit(sig)) && t->tid == (uint32_t)sys_getpid() && inject_allowed(c, context)) {
-		inject(t, context, sig, info);
+	if (t && !(t->sigmask & signal_bit(sig)) && t->tid == (uint32_t)sys_getpid() && inject_allowed(c, context) &&
+	    action_claim(sig, &act)) {
+		inject(t, context, &act, info);
 		return;
 	}
 	__atomic_fetch_or(&process_pending, signal_bit(sig), __ATOMIC_SEQ_CST);
@@ -314,12 +311,7 @@ int signal_next(struct task *t, struct uapi_sigaction *act)
 		int sig = __builtin_ctzll(due) + 1;
 
 		take_pending(&t->sigpending, sig);
-		*act = actions[sig];
-		if (caught(sig)) {
-			if (act->flags & SA_RESETHAND) {
-				actions[sig].handler = (void *)SIG_DFL;
-				sys_sigaction(sig, &actions[sig], NULL);
-			}
+		if (action_claim(sig, act)) {
 			store_seq(&t->attention, 1);	/* look again afterwards */
 			return sig;
 		}
@@ -398,21 +390,21 @@ void signal_child(struct task *t)
 	set_real_mask(t, blocked_by_all());
 }
 
-/* What the kernel is told of a disposition. */
-static void install(int sig)
+/* What the kernel is told of an action. */
+static void install(int sig, const struct uapi_sigaction *act)
 {
-	struct uapi_sigaction real = actions[sig];
+	struct uapi_sigaction real = *act;
 
 	if (sig == CARRIER_SIGNAL) {	/* its handler is ours and knows whose each one is */
 		inject_init();
 		return;
 	}
-	if (caught(sig)) {
+	if (action_caught(act)) {
 		real.handler = signal_catch;
 		/* SA_RESTART is for a call in which the kernel has the task that gets the signal: one that nobody but the kernel
 		 * sees (a lock of a file). */
 		real.flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER | UAPI_SA_RESTORER |
-			     (actions[sig].flags & (SA_NOCLDSTOP | SA_NOCLDWAIT | SA_RESTART));
+			     (act->flags & (SA_NOCLDSTOP | SA_NOCLDWAIT | SA_RESTART));
 		real.restorer = inject_kernel_restorer;
 		real.mask = ~0ull;	/* one frame at a time on the carrier's signal stack */
 	}
@@ -421,11 +413,8 @@ static void install(int sig)
 
 void signal_init(struct task *t)
 {
-	for (int sig = 1; sig <= SIGNALS; sig++) {
-		sys_sigaction(sig, NULL, &actions[sig]);
-		if (caught(sig))
-			install(sig);
-	}
+	action_on_change = install;
+	action_init();
 	sys_sigmask(SIG_SETMASK, NULL, &t->sigmask);
 	tasks = 1;
 	count(t, t->sigmask);
@@ -448,20 +437,13 @@ static void settle(struct task *t, struct arch_frame *f, int sig)
 	sys_sigmask(SIG_BLOCK, &bit, &was);
 	r = SYS(__NR_rt_sigtimedwait, &bit, &info, &zero, UAPI_SIGSET_SIZE);
 	sys_sigmask(SIG_SETMASK, &was, NULL);
-	if (r == sig && (void *)actions[sig].handler != (void *)SIG_IGN) {
+	if (r == sig && (void *)action_get(sig).handler != (void *)SIG_IGN) {
 		process_info[sig] = info;
 		__atomic_fetch_or(&process_pending, bit, __ATOMIC_SEQ_CST);
 		store_seq(&hub_signals, 1);
 	}
 	if (signal_due(t))
 		signal_deliver(t, f, &none);
-}
-
-static bool ignores(const struct uapi_sigaction *act, int sig)
-{
-	bool by_default = sig == SIGCHLD || sig == SIGURG || sig == SIGWINCH || sig == SIGCONT;
-
-	return (void *)act->handler == (void *)SIG_IGN || (by_default && (void *)act->handler == (void *)SIG_DFL);
 }
 
 static bool forget(struct task *t, void *sig)
@@ -494,15 +476,10 @@ long signal_rt_sigaction(struct task *t, struct arch_frame *f)
 		next = *act;
 		settle(t, f, sig);
 	}
-	lock_take(&lock);
-	was = actions[sig];
-	if (act) {
+	if (act)
 		next.mask &= ~(signal_bit(SIGKILL) | signal_bit(SIGSTOP));
-		actions[sig] = next;
-		install(sig);
-	}
-	lock_drop(&lock);
-	if (act && ignores(&next, sig))
+	action_set(sig, act ? &next : NULL, &was);
+	if (act && action_ignored(&next, sig))
 		drop_pending(sig);
 	if (old)
 		*old = was;

@@ -10,6 +10,7 @@
 #include <linux/seccomp.h>
 #include <sys/prctl.h>
 #include "thread.h"
+#include "action.h"
 #include "conf.h"
 #include "futex.h"
 #include "inject.h"
@@ -343,11 +344,11 @@ long thread_sched_getaffinity(struct task *t, struct arch_frame *f)
 static void give_back_signals(struct task *t)
 {
 	stack_t alt = {(void *)t->sigalt_sp, t->sigalt_size ? 0 : SS_DISABLE, t->sigalt_size};
-	struct uapi_sigaction act;
 
-	for (int sig = 1; sig <= 64; sig++) {
-		signal_action(sig, &act);
-		if ((void *)act.handler != (void *)SIG_DFL && (void *)act.handler != (void *)SIG_IGN)
+	for (int sig = 1; sig <= SIGNALS; sig++) {
+		struct uapi_sigaction act = action_get(sig);
+
+		if (action_caught(&act))
 			sys_sigaction(sig, &act, NULL);
 	}
 	SYS(__NR_sigaltstack, &alt, NULL);
