@@ -22,7 +22,7 @@ void action_init(void)
 {
 	for (int sig = 1; sig <= SIGNALS; sig++) {
 		sys_sigaction(sig, NULL, &actions[sig]);
-		if (action_caught(&actions[sig]))
+		if (action_caught(&actions[sig]) || sig == SIGPIPE)
 			action_on_change(sig, &actions[sig]);
 	}
 }

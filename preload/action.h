@@ -1,7 +1,7 @@
 /* action.h -- what the program has said is to be done with each signal
  *
- * From activation on the actions are ours; the kernel knows one handler, signal_catch (signal.h), for every signal that the
- * program catches. SIG_IGN and SIG_DFL are real.
+ * From activation on the actions are ours; the kernel knows one handler, inject_catch (inject.h), for every signal that the
+ * program catches. SIG_IGN and SIG_DFL are real, but for SIGPIPE's default.
  *
  * Threads: any. Locks: one for the changes; a signal's handler may ask where it has interrupted the program and not us.
  */

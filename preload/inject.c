@@ -180,6 +180,64 @@ static void preempt(struct carrier *c, ucontext_t *uc)
 	sched_preempted(c, t);
 }
 
+/* A fault in a task that catches it enters the handler; another is died of, as the kernel would have it: one of ours or of no
+ * task, one that the task blocks, one whose action was for once. */
+static void take_fault(struct carrier *c, struct task *t, int sig, const siginfo_t *info, void *context)
+{
+	struct uapi_sigaction act, dfl = {0};
+
+	if (t && inject_allowed(c, context) && !(t->sigmask & signal_bit(sig)) && action_claim(sig, &act))
+		inject(t, context, &act, info);
+	else
+		sys_sigaction(sig, &dfl, NULL);
+}
+
+static bool is_broken_pipe(int sig, const ucontext_t *uc)
+{
+	return sig == SIGPIPE && uc->uc_mcontext.gregs[REG_RAX] == -EPIPE;
+}
+
+/* Behind a call that was left to the kernel all is as it was before. */
+static bool behind_native(struct carrier *c, const ucontext_t *uc)
+{
+	return !load_relaxed(&c->depth) && (uint64_t)uc->uc_mcontext.gregs[REG_RIP] == c->native_pc;
+}
+
+/* The task has written where nobody reads: the signal is its own, whatever others do, and comes before the call returns. */
+static void take_broken_pipe(struct carrier *c, struct task *t, const siginfo_t *info, void *context)
+{
+	bool blocked = t->sigmask & signal_bit(SIGPIPE), here = inject_allowed(c, context) || behind_native(c, context);
+	struct uapi_sigaction act;
+
+	if (!blocked && here && action_claim(SIGPIPE, &act)) {
+		inject(t, context, &act, info);
+	} else if (!blocked && here && (void *)act.handler == (void *)SIG_DFL) {
+		signal_default(SIGPIPE);
+	} else {
+		__atomic_fetch_or(&t->sigpending, signal_bit(SIGPIPE), __ATOMIC_SEQ_CST);
+		store_relaxed(&t->attention, !blocked || load_relaxed(&t->attention));
+	}
+}
+
+void inject_catch(int sig, siginfo_t *info, void *context)
+{
+	struct carrier *c = carrier_here();
+	struct task *t = c ? c->current : NULL;
+	struct uapi_sigaction act = action_get(sig);
+
+	if (info->si_code > 0 && (sig == SIGSEGV || sig == SIGBUS || sig == SIGFPE || sig == SIGILL || sig == SIGTRAP))
+		take_fault(c, t, sig, info, context);
+	else if (t && t->vfork && !action_caught(&act))
+		signal_default(sig);	/* the child's */
+	else if (t && is_broken_pipe(sig, context))
+		take_broken_pipe(c, t, info, context);
+	else if (t && !(t->sigmask & signal_bit(sig)) && t->tid == (uint32_t)sys_getpid() && inject_allowed(c, context) &&
+		 action_claim(sig, &act))
+		inject(t, context, &act, info);
+	else
+		signal_for_process(c, sig, info, context);
+}
+
 static void on_signal(int sig, siginfo_t *info, void *context)
 {
 	long what = (long)info->si_value.sival_ptr;
@@ -195,7 +253,7 @@ static void on_signal(int sig, siginfo_t *info, void *context)
 		struct uapi_sigaction act = action_get(sig);
 
 		if (signal_held() || action_caught(&act))
-			signal_catch(sig, info, context);
+			inject_catch(sig, info, context);
 		return;
 	}
 	if (!c)

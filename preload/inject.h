@@ -33,12 +33,17 @@ void inject_describe(void *context, const struct arch_frame *f);
 extern void inject_kernel_restorer(void);	/* rt_sigreturn, for frames that the kernel made */
 extern void inject_restorer(void);		/* the return from an injected handler */
 
-/* What signal.c tells: the next one due, and what a catch does. */
+/* inject_catch -- the kernel's handler for every signal that the program catches, and for a broken pipe; on the carrier's signal
+ * stack. */
+void inject_catch(int sig, siginfo_t *info, void *context);
+void inject_returned(void *context) __attribute__((noreturn));
+
+/* What signal.c tells: the next one due, and what becomes of one that is caught here. */
 void signal_announce(struct carrier *c, void *context);	/* a handler has noted one: hubs are to hand it out */
+void signal_for_process(struct carrier *c, int sig, const siginfo_t *info, void *context);
+void signal_default(int sig);	/* take the default action, which is the kernel's: now, or when the calling handler returns */
 bool signal_held(void);	/* of CARRIER_SIGNAL: all tasks block it */
 void signal_information(struct task *t, int sig, siginfo_t *info);
 int signal_next(struct task *t, struct uapi_sigaction *act);
-void signal_catch(int sig, siginfo_t *info, void *context);
-void inject_returned(void *context) __attribute__((noreturn));
 
 #endif

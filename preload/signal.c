@@ -124,6 +124,15 @@ static void note(struct hub *me, struct task *t, int sig)
 		inject_kick(t);
 }
 
+void signal_default(int sig)
+{
+	struct uapi_sigaction dfl = {0};
+
+	if (sig == SIGPIPE)
+		sys_sigaction(sig, &dfl, NULL);
+	SYS(__NR_tgkill, sys_getpid(), sys_gettid(), sig);
+}
+
 void signal_send(struct hub *me, struct task *t, int sig)
 {
 	struct uapi_sigaction act = action_get(sig);
@@ -132,7 +141,7 @@ void signal_send(struct hub *me, struct task *t, int sig)
 	if (!blocked && (void *)act.handler == (void *)SIG_IGN)
 		return;
 	if (!blocked && !action_caught(&act)) {
-		SYS(__NR_tgkill, sys_getpid(), sys_gettid(), sig);	/* the default action is the kernel's */
+		signal_default(sig);
 		return;
 	}
 	note(me, t, sig);
@@ -196,35 +205,9 @@ void signal_announce(struct carrier *c, void *context)
 		inject_restart(c, context);
 }
 
-/* A fault in a task that catches it enters the handler; another is died of, as the kernel would have it: one of ours or of no
- * task, one that the task blocks, one whose action was for once. */
-static void take_fault(struct carrier *c, struct task *t, int sig, const siginfo_t *info, void *context)
+void signal_for_process(struct carrier *c, int sig, const siginfo_t *info, void *context)
 {
-	struct uapi_sigaction act, dfl = {0};
-
-	if (t && inject_allowed(c, context) && !(t->sigmask & signal_bit(sig)) && action_claim(sig, &act))
-		inject(t, context, &act, info);
-	else
-		sys_sigaction(sig, &dfl, NULL);
-}
-
-/* The kernel's handler for every signal that the program catches; on the carrier's signal stack. */
-void signal_catch(int sig, siginfo_t *info, void *context)
-{
-	struct carrier *c = carrier_here();
-	struct task *t = c ? c->current : NULL;
-	struct uapi_sigaction act;
-
-	if (info->si_code > 0 && (sig == SIGSEGV || sig == SIGBUS || sig == SIGFPE || sig == SIGILL || sig == SIGTRAP)) {
-		take_fault(c, t, sig, info, context);
-		return;
-	}
 	process_info[sig] = *info;
-	if (t && !(t->sigmask & signal_bit(sig)) && t->tid == (uint32_t)sys_getpid() && inject_allowed(c, context) &&
-	    action_claim(sig, &act)) {
-		inject(t, context, &act, info);
-		return;
-	}
 	__atomic_fetch_or(&process_pending, signal_bit(sig), __ATOMIC_SEQ_CST);
 	signal_announce(c, context);
 }
@@ -240,7 +223,7 @@ void signal_information(struct task *t, int sig, siginfo_t *info)
 	if (threadtimer_information(t, sig, info))
 		return;
 	info->si_signo = sig;
-	info->si_code = SI_TKILL;
+	info->si_code = sig == SIGPIPE ? SI_USER : SI_TKILL;	/* a broken pipe, as a rule */
 	info->si_pid = (int)sys_getpid();
 	info->si_uid = (unsigned)SYS(__NR_getuid);
 }
@@ -316,7 +299,7 @@ int signal_next(struct task *t, struct uapi_sigaction *act)
 			return sig;
 		}
 		if ((void *)act->handler == (void *)SIG_DFL)
-			SYS(__NR_tgkill, sys_getpid(), sys_gettid(), sig);
+			signal_default(sig);
 	}
 	return 0;
 }
@@ -399,8 +382,9 @@ static void install(int sig, const struct uapi_sigaction *act)
 		inject_init();
 		return;
 	}
-	if (action_caught(act)) {
-		real.handler = signal_catch;
+	/* A broken pipe is the writer's alone, and may be blocked by it: what becomes of it is never the kernel's to say. */
+	if (action_caught(act) || (sig == SIGPIPE && (void *)act->handler == (void *)SIG_DFL)) {
+		real.handler = inject_catch;
 		/* SA_RESTART is for a call in which the kernel has the task that gets the signal: one that nobody but the kernel
 		 * sees (a lock of a file). */
 		real.flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER | UAPI_SA_RESTORER |

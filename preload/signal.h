@@ -1,16 +1,16 @@
 /* signal.h -- signals of the program: virtual dispositions, masks, pending sets, alternate stacks
  *
- * From activation on these are ours; the kernel knows one handler, signal_catch, for every signal that the program catches.
- * SIG_IGN and SIG_DFL are real, and a signal that every task blocks is blocked in every carrier, so that it stays pending where
- * others can see it. Pending sets are the process's (caught here, not yet given to a task) and each task's.
+ * From activation on these are ours; what the kernel knows of the actions, action.h says. A signal that every task blocks is
+ * blocked in every carrier, so that it stays pending where others can see it. Pending sets are the process's (caught here, not
+ * yet given to a task) and each task's. A broken pipe is the writer's from the start.
  *
  * A handler runs as the task the signal was sent to (one that does not block it, the first task where it can), on that task's
  * stack: as a call on the way out of the gate, or, when the task was interrupted outside Weft, by rewriting the interrupted
  * context so that it enters the handler and comes back through a restorer of ours. From either it may park, throw, or longjmp.
  * A parked task is woken with WAKE_SIGNAL; its call then returns -ERESTARTSYS or -EINTR as signal(7) says.
  *
- * signal_catch takes no lock: it may have interrupted a holder. It notes the signal and leaves the choice to the next task that
- * leaves the gate or to the next loop of a hub.
+ * inject_catch takes no lock of these: it may have interrupted a holder. It notes the signal and leaves the choice to the next
+ * task that leaves the gate or to the next loop of a hub.
  */
 #ifndef PRELOAD_SIGNAL_H
 #define PRELOAD_SIGNAL_H
