@@ -8,6 +8,7 @@
     ulimit -n, unprivileged         the same numbers; under Weft with fewer hubs, or natively
     threads made by a constructor   the program runs, under Weft or natively
     threads alive at activation     the same; futexes wake threads of both kinds
+    a runtime that sets signals     natively, where its calls cannot be redirected (Go's)
 """
 from app import *
 
@@ -317,6 +318,62 @@ int main(void)
 }
 """
 
+# Each thread sets its alternate stack by an instruction that stands in no function that is described, and takes a fault on it.
+RUNTIME = WORKERS + r"""
+#include <setjmp.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+
+__asm__(".text\n.globl own_sigaltstack\nown_sigaltstack:\n\tmov $131, %eax\n\tsyscall\n\tret\n");
+long own_sigaltstack(const stack_t *set, stack_t *old);
+
+static __thread sigjmp_buf back;
+static __thread char *stack;
+static int on_stack;
+
+static void fault(int sig)
+{
+	char here;
+
+	if ((unsigned long)(&here - stack) < 65536)
+		__atomic_add_fetch(&on_stack, 1, __ATOMIC_RELAXED);
+	siglongjmp(back, sig);
+}
+
+static void *run(void *arg)
+{
+	stack_t set = {0};
+
+	stack = malloc(65536);
+	set.ss_sp = stack;
+	set.ss_size = 65536;
+	if (own_sigaltstack(&set, NULL))
+		return "failed";
+	for (volatile int i = 0; i < 10; i++) {
+		usleep(1000);
+		if (!sigsetjmp(back, 1))
+			*(volatile char *)arg = 1;
+	}
+	return NULL;
+}
+
+int main(void)
+{
+	struct sigaction action = {.sa_handler = fault, .sa_flags = SA_ONSTACK};
+	void *page = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), *bad = NULL;
+	pthread_t id[4];
+
+	sigaction(SIGSEGV, &action, NULL);
+	for (int i = 0; i < 4; i++)
+		pthread_create(&id[i], NULL, run, page);
+	for (int i = 0; i < 4 && !bad; i++)
+		pthread_join(id[i], &bad);
+	printf("%d handlers on their stacks\n", on_stack);
+	return bad != NULL;
+}
+"""
+
 
 def same_as_natively(argv, hubs, **options):
     """Runs it bare and in this way: status 0 and equal output; returns the Result."""
@@ -417,6 +474,14 @@ def a_foreign_thread_alive_at_activation_does_no_harm(hubs):
     result = same_as_natively([compile("foreign", FOREIGN, "-pthread")], hubs, env=OPEN)
     check(b"turns 2000\n" in result.out and result.out.count(b"total 400") == 2, result.out)
     native_or_active(result)
+
+
+@each_way
+def a_runtime_that_sets_signals_past_us_runs_natively(hubs):
+    result = same_as_natively([compile("runtime", RUNTIME, "-pthread")], hubs, env=OPEN)
+    check(result.out == b"40 handlers on their stacks\n", result.out)
+    native_or_active(result)
+    check(not (result.stats and result.stats.active), "active, though a call goes past the gate")
 
 
 main()
