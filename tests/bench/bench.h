@@ -97,20 +97,26 @@ static inline long bench_arg(int argc, char **argv, int n, long otherwise)
 
 /* bench_listen -- a socket that listens for a server whose arguments are ADDRESS PORT
  *
- * flags  of socket(2), beside SOCK_STREAM. SIGPIPE is ignored from here on.
+ * flags  of socket(2), beside SOCK_STREAM. SIGPIPE is ignored from here on. Without PORT it takes a
+ *        free one and prints "port N".
  */
 static inline int bench_listen(int argc, char **argv, int flags)
 {
 	int fd = socket(AF_INET, SOCK_STREAM | flags, 0), on = 1;
 	struct sockaddr_in at;
+	socklen_t size = sizeof(at);
 
 	memset(&at, 0, sizeof(at));
 	at.sin_family = AF_INET;
 	at.sin_addr.s_addr = inet_addr(argc > 1 ? argv[1] : "127.0.0.1");
 	at.sin_port = htons((uint16_t)bench_arg(argc, argv, 2, 0));
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	if (bind(fd, (struct sockaddr *)&at, sizeof(at)) || listen(fd, 4096))
+	if (bind(fd, (struct sockaddr *)&at, size) || listen(fd, 4096))
 		bench_check(errno, "listen");
+	if (argc < 3 && getsockname(fd, (struct sockaddr *)&at, &size) == 0) {
+		printf("port %d\n", ntohs(at.sin_port));
+		fflush(stdout);
+	}
 	signal(SIGPIPE, SIG_IGN);
 	return fd;
 }

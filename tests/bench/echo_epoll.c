@@ -1,6 +1,6 @@
 /* echo_epoll.c -- the peer: a TCP echo server on an edge-triggered epoll set, written by hand
  *
- *   echo_epoll ADDRESS PORT
+ *   echo_epoll [ADDRESS [PORT]]   without PORT it takes a free one and prints "port N"
  *
  * It makes the fewest calls that such a server can: one buffer for all connections, larger than a
  * message, so that a short read says that the socket is empty (epoll(7)) and the read that would
