@@ -49,6 +49,7 @@ struct hub {
 	int64_t timer_first;		/* atomic copy of its first key */
 	uint32_t seen_turns;		/* monitor's */
 	int64_t seen_ns;		/* monitor's */
+	uint32_t brisk;			/* monitor's: looks on end between which many tasks had their turn */
 	uint32_t still;			/* monitor's: looks at which its carrier had not run */
 } __attribute__((aligned(64)));
 

@@ -12,8 +12,9 @@
 #include "sys.h"
 
 #define TICK_NS	   2000000ll
-#define BRISK_NS   8000000ll	/* a tick while tasks follow one another quickly, */
-#define TURN_NS	   100000ll	/* that is after less than this each: a tick costs 20 us of the hub's CPU, and its cache */
+#define BRISK_NS   8000000ll	/* a tick where tasks have followed one another quickly for a while: */
+#define TURN_NS	   100000ll	/* after less than this each, */
+#define BRISK_LEAST 4		/* at so many looks on end. A look costs 20 us of the hub's CPU, and of its cache */
 #define STILL_NS   20000ll
 #define LEAST_NS   1000000ll	/* a task's least share, even when a deadline is due */
 #define SOONEST_NS 200000ll
@@ -103,15 +104,15 @@ static bool look_at_detached(void)
 	return any;
 }
 
-/* When is the next look worth while? At a deadline that comes before the next tick: whose time has come natively preempts a
- * thread that computes, so a task that has had its least share gives way at once. */
-static int64_t next_look(struct hub *h, int64_t now)
+/* When is the next look worth while, after a tick at most? At a deadline that comes before: whose time has come natively preempts
+ * a thread that computes, so a task that has had its least share gives way at once. */
+static int64_t next_look(struct hub *h, int64_t now, int64_t tick)
 {
 	int64_t at = load_relaxed(&h->timer_first), share = h->seen_ns + LEAST_NS;
 
 	if (at < share)
 		at = share;
-	return at - now < SOONEST_NS ? SOONEST_NS : at - now < TICK_NS ? at - now : TICK_NS;
+	return at - now < SOONEST_NS ? SOONEST_NS : at - now < tick ? at - now : tick;
 }
 
 /* Look at one hub. Returns how long until the next look, 0 when it sleeps. */
@@ -128,18 +129,18 @@ static int64_t look(struct hub *h, int64_t now)
 	if (unlikely(load_relaxed(&c->refused)) && exchange(&c->refused, 0))
 		carrier_signal(c, CARRIER_PREEMPT);
 	if (turns != h->seen_turns || !h->seen_ns) {
-		bool brisk = (turns - h->seen_turns) * TURN_NS > now - h->seen_ns;
-
+		h->brisk = (turns - h->seen_turns) * TURN_NS > now - h->seen_ns ? h->brisk + 1 : 0;
 		h->seen_turns = turns;
 		h->seen_ns = now;
 		h->still = 0;
 		c->cpu_ns = clock_thread_ns(c->tid);
-		return brisk ? BRISK_NS : next_look(h, now);
+		return next_look(h, now, h->brisk > BRISK_LEAST ? BRISK_NS : TICK_NS);
 	}
 	int64_t ran_for = now - h->seen_ns;
 
+	h->brisk = 0;
 	if (ran_for < LEAST_NS || !((ran_for >= patience && somebody_waits(h)) || urgent(h, now)))
-		return next_look(h, now);
+		return next_look(h, now, TICK_NS);
 	int64_t cpu = clock_thread_ns(c->tid), ran = cpu - c->cpu_ns;
 
 	c->cpu_ns = cpu;

@@ -5,6 +5,7 @@ Each of ten threads in time.sleep(0.1) makes at least 90 rounds in 10 s (nativel
 an echo connection the 99th percentile is at most 40 ms: who is due gets the interpreter's lock.
 """
 import select
+import statistics
 import time
 
 from app import *
@@ -97,18 +98,26 @@ def measure(hubs):
     return min(rounds), p99
 
 
+def middle(runs):
+    """The median of the rounds and that of the percentiles."""
+    return [statistics.median_low(run[i] for run in runs) for i in range(2)]
+
+
 @each_way
 def sleepers_and_a_connection_stay_alive_beside_a_busy_thread(hubs):
-    rounds, p99 = measure(hubs)
-    if hubs is None:
-        return
-    fewest, slowest = ROUNDS, SLOWEST
-    if rounds < fewest or p99 > slowest:
-        # On a machine busy with other things native misses the limits as well: then that counts.
-        native_rounds, native_p99 = measure(None)
-        fewest, slowest = min(fewest, native_rounds), max(slowest, native_p99)
-    check(rounds >= fewest, "a sleeper made %d rounds, %d wanted" % (rounds, fewest))
-    check(p99 <= slowest, "99th percentile %.1f ms, %.1f wanted" % (p99 * 1e3, slowest * 1e3))
+    ours, native = [measure(hubs)], []
+    (rounds, p99), fewest, slowest = ours[0], ROUNDS, SLOWEST
+    # On a machine busy with other things native misses the limits as well: then that counts. One stall of the machine is
+    # enough for a run to miss them, so the middle one of three, or of five, is judged then, each beside one of native.
+    while hubs is not None and (rounds < fewest or p99 > slowest) and len(native) < 5:
+        native += [measure(None)] if not native else [measure(None), measure(None)]
+        ours += [measure(hubs) for _ in range(len(native) - len(ours))]
+        rounds, p99 = middle(ours)
+        native_rounds, native_p99 = middle(native)
+        fewest, slowest = min(ROUNDS, native_rounds), max(SLOWEST, native_p99)
+    if hubs is not None:
+        check(rounds >= fewest, "a sleeper made %d rounds, %d wanted" % (rounds, fewest))
+        check(p99 <= slowest, "99th percentile %.1f ms, %.1f wanted" % (p99 * 1e3, slowest * 1e3))
 
 
-main()
+main(420)
