@@ -18,11 +18,16 @@ bool action_ignored(const struct uapi_sigaction *act, int sig)
 	return (void *)act->handler == (void *)SIG_IGN || (by_default && (void *)act->handler == (void *)SIG_DFL);
 }
 
+bool action_ours(const struct uapi_sigaction *act, int sig)
+{
+	return action_caught(act) || (sig == SIGPIPE && (void *)act->handler == (void *)SIG_DFL);
+}
+
 void action_init(void)
 {
 	for (int sig = 1; sig <= SIGNALS; sig++) {
 		sys_sigaction(sig, NULL, &actions[sig]);
-		if (action_caught(&actions[sig]) || sig == SIGPIPE)
+		if (action_ours(&actions[sig], sig))
 			action_on_change(sig, &actions[sig]);
 	}
 }

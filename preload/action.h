@@ -20,6 +20,10 @@ void action_init(void);		/* take over from the kernel what was set before activa
 bool action_caught(const struct uapi_sigaction *act);			/* by a handler */
 bool action_ignored(const struct uapi_sigaction *act, int sig);		/* SIG_IGN, or what the default ignores */
 
+/* action_ours -- is the kernel told of inject_catch and not of this action? Of what is caught; and of a broken pipe's default: that
+ * signal is the writer's alone, and may be blocked by it. */
+bool action_ours(const struct uapi_sigaction *act, int sig);
+
 /* action_get -- how it stands just now. action_set -- change it; `next' may be NULL. */
 struct uapi_sigaction action_get(int sig);
 void action_set(int sig, const struct uapi_sigaction *next, struct uapi_sigaction *was);

@@ -38,14 +38,14 @@ static bool native(const char *why)
 }
 
 
-/* A needed site of another object that cannot be moved makes its calls natively: they block a carrier, which is handed on, and
- * what waits there is woken by the kernel. In libc it would leave threads half virtual. */
 /* What such a call changes we keep for each task: made past us it would change a carrier. Go's runtime has them. */
 static bool sets_signals(int nr)
 {
 	return nr == __NR_rt_sigaction || nr == __NR_rt_sigprocmask || nr == __NR_sigaltstack;
 }
 
+/* Another site of another object that cannot be moved makes its calls natively: they block a carrier, which is handed on, and
+ * what waits there is woken by the kernel. In libc it would leave threads half virtual. */
 static bool site_needed(const struct site *s)
 {
 	bool left = s->form == SITE_LEFT;

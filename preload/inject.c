@@ -215,7 +215,8 @@ static void take_broken_pipe(struct carrier *c, struct task *t, const siginfo_t 
 		signal_default(SIGPIPE);
 	} else {
 		__atomic_fetch_or(&t->sigpending, signal_bit(SIGPIPE), __ATOMIC_SEQ_CST);
-		store_relaxed(&t->attention, !blocked || load_relaxed(&t->attention));
+		if (!blocked)
+			store_relaxed(&t->attention, 1);
 	}
 }
 
@@ -227,7 +228,7 @@ void inject_catch(int sig, siginfo_t *info, void *context)
 
 	if (info->si_code > 0 && (sig == SIGSEGV || sig == SIGBUS || sig == SIGFPE || sig == SIGILL || sig == SIGTRAP))
 		take_fault(c, t, sig, info, context);
-	else if (t && t->vfork && !action_caught(&act))
+	else if (t && t->vfork && (void *)act.handler == (void *)SIG_DFL)
 		signal_default(sig);	/* the child's */
 	else if (t && is_broken_pipe(sig, context))
 		take_broken_pipe(c, t, info, context);

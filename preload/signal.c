@@ -128,7 +128,7 @@ void signal_default(int sig)
 {
 	struct uapi_sigaction dfl = {0};
 
-	if (sig == SIGPIPE)
+	if (action_ours(&dfl, sig))
 		sys_sigaction(sig, &dfl, NULL);
 	SYS(__NR_tgkill, sys_getpid(), sys_gettid(), sig);
 }
@@ -382,8 +382,7 @@ static void install(int sig, const struct uapi_sigaction *act)
 		inject_init();
 		return;
 	}
-	/* A broken pipe is the writer's alone, and may be blocked by it: what becomes of it is never the kernel's to say. */
-	if (action_caught(act) || (sig == SIGPIPE && (void *)act->handler == (void *)SIG_DFL)) {
+	if (action_ours(act, sig)) {
 		real.handler = inject_catch;
 		/* SA_RESTART is for a call in which the kernel has the task that gets the signal: one that nobody but the kernel
 		 * sees (a lock of a file). */

@@ -348,7 +348,7 @@ static void give_back_signals(struct task *t)
 	for (int sig = 1; sig <= SIGNALS; sig++) {
 		struct uapi_sigaction act = action_get(sig);
 
-		if (action_caught(&act) || sig == SIGPIPE)
+		if (action_ours(&act, sig))
 			sys_sigaction(sig, &act, NULL);
 	}
 	SYS(__NR_sigaltstack, &alt, NULL);
