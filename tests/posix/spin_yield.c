@@ -151,9 +151,52 @@ static void a_sleeper_wakes_beside_spinning_threads(void)
 	CHECK(close(fds[0]) == 0 && close(fds[1]) == 0);
 }
 
+enum { SPELLS = 9 };
+
+static int64_t spinning_since; /* ms; 0 while both give way */
+static int64_t waited[SPELLS];
+
+static void *give_way_then_spin(void *arg)
+{
+	for (int i = 0; i < SPELLS; i++) {
+		for (int64_t end = now_ms() + 50; now_ms() < end;)
+			sched_yield();
+		__atomic_store_n(&spinning_since, now_ms(), __ATOMIC_RELEASE);
+		while (__atomic_load_n(&spinning_since, __ATOMIC_ACQUIRE))
+			continue;
+	}
+	(void)arg;
+	return NULL;
+}
+
+static int by_size(const void *a, const void *b)
+{
+	return *(const int64_t *)a > *(const int64_t *)b ? 1 : -1;
+}
+
+/* Threads that have handed on the CPU quickly for a while are looked at less often; one that then
+ * keeps it is found all the same. */
+static void one_that_ceases_to_give_way_is_interrupted(void)
+{
+	pthread_t thread = thread_start(give_way_then_spin, NULL);
+
+	for (int i = 0; i < SPELLS; i++) {
+		int64_t since;
+
+		while (!(since = __atomic_load_n(&spinning_since, __ATOMIC_ACQUIRE)))
+			sched_yield();
+		waited[i] = now_ms() - since;
+		__atomic_store_n(&spinning_since, 0, __ATOMIC_RELEASE);
+	}
+	thread_join(thread);
+	qsort(waited, SPELLS, sizeof(waited[0]), by_size);
+	CHECK(waited[SPELLS / 2] <= 50);
+}
+
 int main(void)
 {
 	check_begin();
+	RUN(one_that_ceases_to_give_way_is_interrupted);
 	RUN(turns_go_round_by_sched_yield);
 	RUN(turns_go_round_by_interruption);
 	RUN(spin_locks_of_the_programs_own_work);
