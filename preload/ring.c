@@ -1,0 +1,77 @@
+/* ring.c -- io_uring: waiting for completions
+ *
+ * A ring is a descriptor that poll finds readable while it holds a completion. What the call submits is submitted first, by a
+ * call of its own; then the same call with a time limit of zero is the trial. Only a wait for one completion is ours: of more
+ * than one poll does not tell whether they are there.
+ *
+ * Who else: the kernel finishes a request of a carrier in that carrier, which leaves epoll_pwait2 for it; other threads that
+ * reap the same ring (the trial finds nothing, and the task waits again, as natively); a close of the ring (the wait goes on on a
+ * duplicate, fd.h); a signal (EINTR, as natively, whatever its SA_RESTART). Rings for one kernel thread alone
+ * (IORING_SETUP_SINGLE_ISSUER) refuse another carrier with EEXIST, as they did before.
+ */
+#include <linux/io_uring.h>
+#include "ring.h"
+#include "clock.h"
+#include "number.h"
+
+/* What IORING_ENTER_EXT_ARG points to; older headers have a pad in the place of least_us. */
+struct wait_arg {
+	uint64_t sigmask;
+	uint32_t sigmask_size, least_us;
+	uint64_t ts;
+};
+
+#define OURS (IORING_ENTER_GETEVENTS | IORING_ENTER_SQ_WAKEUP | IORING_ENTER_EXT_ARG)
+
+static long enter(struct task *t, int number, uint64_t submit, uint64_t least, uint64_t flags, const void *arg, size_t size)
+{
+	return gate_blocking(t, __NR_io_uring_enter, number, (long)submit, (long)least, (long)flags, (long)arg, (long)size);
+}
+
+/* The deadline of a wait that is ours; negative: it is not. */
+static int64_t deadline_of(const struct arch_frame *f)
+{
+	const struct wait_arg *arg = (void *)ARG5(f);
+
+	if ((ARG4(f) & ~(uint64_t)OURS) || !(ARG4(f) & IORING_ENTER_GETEVENTS) || ARG3(f) != 1)
+		return -EINVAL;
+	if (!(ARG4(f) & IORING_ENTER_EXT_ARG))
+		return arg ? -EINVAL : FOREVER;	/* a signal mask */
+	if (ARG6(f) != sizeof *arg || !user_readable(arg, sizeof *arg) || arg->sigmask || arg->least_us)
+		return -EINVAL;
+	return user_deadline((void *)arg->ts);
+}
+
+static long reap(struct task *t, int *number, int64_t deadline)
+{
+	static const struct __kernel_timespec none;
+	const struct wait_arg arg = {.ts = (uintptr_t)&none};
+	long r;
+
+	do {
+		uint32_t seen = fd_edges(fd_get(*number));
+
+		r = enter(t, *number, 0, 1, IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG, &arg, sizeof arg);
+		if (r != -ETIME)
+			return r;
+		r = fd_wait(t, number, EPOLLIN, deadline, seen);
+	} while (r == 0);
+	return r == -ETIMEDOUT ? -ETIME : r;
+}
+
+long ring_enter(struct task *t, struct arch_frame *f)
+{
+	int number = (int)ARG1(f), original = number;
+	int64_t deadline = deadline_of(f);
+	long submitted = 0, r;
+
+	if (deadline < 0 || !fd_get(number) || number_refused(number) != GATE_NATIVE)
+		return number_refused(number);
+	if (ARG2(f) || ARG4(f) & IORING_ENTER_SQ_WAKEUP)
+		submitted = enter(t, number, ARG2(f), 0, ARG4(f) & IORING_ENTER_SQ_WAKEUP, NULL, 0);
+	if (submitted != (long)ARG2(f))
+		return submitted;
+	r = reap(t, &number, deadline);
+	fd_let_go(number, original);
+	return submitted ? submitted : r == -ERESTARTSYS ? -EINTR : r;
+}

@@ -1,0 +1,9 @@
+/* ring.h -- io_uring: waiting for completions */
+#ifndef PRELOAD_RING_H
+#define PRELOAD_RING_H
+
+#include "fd.h"
+
+gate_handler ring_enter;
+
+#endif
