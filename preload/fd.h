@@ -35,6 +35,7 @@ enum fd_kind {
 	FD_POLLED,	/* only poll tells: FIFO, inotify */
 	FD_TTY,		/* the same, and a raw one may want more than poll says */
 	FD_EPOLL,
+	FD_RING,	/* of io_uring, made here, and for any kernel thread */
 	FD_SIGNAL,	/* a signalfd made here: send_ns holds its set */
 	FD_NAME,	/* stands for the name of a task (name.c) */
 };

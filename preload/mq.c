@@ -4,6 +4,9 @@
  * says that it would have waited. So no priority is lost, and no message goes to two; who waits for longest need not be served
  * first, as a task that was woken may find that another one was faster.
  *
+ * A receiver that is parked is unknown to the kernel: a message that comes meanwhile is told of to whom has asked by mq_notify,
+ * where natively the receiver would get it and nobody be told.
+ *
  * What may happen in the middle: the descriptor is closed (the wait goes on on a duplicate, fd.h), a signal, another process's
  * sending and receiving (an edge as any other).
  */

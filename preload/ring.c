@@ -2,12 +2,12 @@
  *
  * A ring is a descriptor that poll finds readable while it holds a completion. What the call submits is submitted first, by a
  * call of its own; then the same call with a time limit of zero is the trial. Only a wait for one completion is ours: of more
- * than one poll does not tell whether they are there.
+ * than one poll does not tell whether they are there. And only on a ring that any kernel thread may enter, which was made here
+ * after activation: a ring for one thread alone (IORING_SETUP_SINGLE_ISSUER) must be waited for where it was submitted to.
  *
- * Who else: the kernel finishes a request of a carrier in that carrier, which leaves epoll_pwait2 for it; other threads that
- * reap the same ring (the trial finds nothing, and the task waits again, as natively); a close of the ring (the wait goes on on a
- * duplicate, fd.h); a signal (EINTR, as natively, whatever its SA_RESTART). Rings for one kernel thread alone
- * (IORING_SETUP_SINGLE_ISSUER) refuse another carrier with EEXIST, as they did before.
+ * Who else: the kernel finishes a request of a carrier in that carrier, which leaves epoll_pwait2 for it; another thread that
+ * reaps the same ring (the trial finds nothing, and the task waits again; natively the call ends, as something did come); a close
+ * of the ring (the wait goes on on a duplicate, fd.h); a signal (EINTR, as natively, whatever its SA_RESTART).
  */
 #include <linux/io_uring.h>
 #include "ring.h"
@@ -21,6 +21,10 @@ struct wait_arg {
 	uint64_t ts;
 };
 
+/* Which older headers lack: IORING_SETUP_SINGLE_ISSUER, IORING_SETUP_REGISTERED_FD_ONLY. */
+#define FOR_ONE	  (1u << 12)
+#define NO_NUMBER (1u << 15)
+
 #define OURS (IORING_ENTER_GETEVENTS | IORING_ENTER_SQ_WAKEUP | IORING_ENTER_EXT_ARG)
 
 static long enter(struct task *t, int number, uint64_t submit, uint64_t least, uint64_t flags, const void *arg, size_t size)
@@ -33,7 +37,7 @@ static int64_t deadline_of(const struct arch_frame *f)
 {
 	const struct wait_arg *arg = (void *)ARG5(f);
 
-	if ((ARG4(f) & ~(uint64_t)OURS) || !(ARG4(f) & IORING_ENTER_GETEVENTS) || ARG3(f) != 1)
+	if (((uint32_t)ARG4(f) & ~(uint32_t)OURS) || !(ARG4(f) & IORING_ENTER_GETEVENTS) || (uint32_t)ARG3(f) != 1)
 		return -EINVAL;
 	if (!(ARG4(f) & IORING_ENTER_EXT_ARG))
 		return arg ? -EINVAL : FOREVER;	/* a signal mask */
@@ -59,17 +63,35 @@ static long reap(struct task *t, int *number, int64_t deadline)
 	return r == -ETIMEDOUT ? -ETIME : r;
 }
 
+long ring_setup(struct task *t, struct arch_frame *f)
+{
+	const uint32_t *flags = &((struct io_uring_params *)ARG2(f))->flags;
+	struct attempt a = number_attempt();
+	long r;
+
+	if (!user_readable(flags, sizeof *flags) || *flags & NO_NUMBER)
+		return GATE_NATIVE;
+	do
+		r = gate_again(t, f);
+	while (number_again(&r, &a));
+	if (r >= 0)
+		fd_new((int)r, *flags & FOR_ONE ? FD_PLAIN : FD_RING, FD_OWN);
+	return r;
+}
+
 long ring_enter(struct task *t, struct arch_frame *f)
 {
 	int number = (int)ARG1(f), original = number;
+	struct fd *e = fd_get(number);
+	uint32_t submit = (uint32_t)ARG2(f);
 	int64_t deadline = deadline_of(f);
 	long submitted = 0, r;
 
-	if (deadline < 0 || !fd_get(number) || number_refused(number) != GATE_NATIVE)
+	if (deadline < 0 || !e || load_relaxed(&e->kind) != FD_RING)
 		return number_refused(number);
-	if (ARG2(f) || ARG4(f) & IORING_ENTER_SQ_WAKEUP)
-		submitted = enter(t, number, ARG2(f), 0, ARG4(f) & IORING_ENTER_SQ_WAKEUP, NULL, 0);
-	if (submitted != (long)ARG2(f))
+	if (submit || ARG4(f) & IORING_ENTER_SQ_WAKEUP)
+		submitted = enter(t, number, submit, 0, ARG4(f) & IORING_ENTER_SQ_WAKEUP, NULL, 0);
+	if (submitted != (long)submit)
 		return submitted;
 	r = reap(t, &number, deadline);
 	fd_let_go(number, original);

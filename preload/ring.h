@@ -4,6 +4,6 @@
 
 #include "fd.h"
 
-gate_handler ring_enter;
+gate_handler ring_setup, ring_enter;
 
 #endif
