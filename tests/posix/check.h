@@ -221,6 +221,17 @@ static inline void *bad_address(void)
 	return address;
 }
 
+/* Signals a thread until it says that it is done, as it may not wait yet when it is said to; then
+ * joins it. */
+static inline void thread_interrupt(pthread_t thread, struct step *done)
+{
+	while (step_at(done) == 0) {
+		let_block();
+		CHECK_OK(pthread_kill(thread, SIGUSR1));
+	}
+	thread_join(thread);
+}
+
 /* Small random numbers, the same for the same seed (xorshift64*). */
 static inline uint32_t random_next(uint64_t *state)
 {

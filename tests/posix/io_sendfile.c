@@ -162,11 +162,7 @@ static void a_signal_ends_it_with_what_was_sent(void)
 		step_reset(&done);
 		thread = thread_start(send_until_interrupted, &fds[1]);
 		step_wait(&arrived, 1);
-		while (step_at(&done) == 0) {
-			let_block();
-			CHECK_OK(pthread_kill(thread, SIGUSR1));
-		}
-		thread_join(thread);
+		thread_interrupt(thread, &done);
 		close_pair(fds);
 	}
 }

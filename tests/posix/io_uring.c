@@ -203,11 +203,7 @@ static void a_signal_ends_a_wait(void)
 	step_reset(&done);
 	thread = thread_start(wait_interrupted, NULL);
 	step_wait(&arrived, 1);
-	while (step_at(&done) == 0) {
-		let_block();
-		CHECK_OK(pthread_kill(thread, SIGUSR1));
-	}
-	thread_join(thread);
+	thread_interrupt(thread, &done);
 }
 
 int main(void)
