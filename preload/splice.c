@@ -3,8 +3,8 @@
  * Between pipes, files and memory the same call with SPLICE_F_NONBLOCK is the trial. A socket does not heed the flag (TCP neither
  * to read nor to write), and sendfile has none: there it is asked before, and no more is moved at a time than the socket has room
  * for. poll alone will not do: it calls a socket full while a third of its buffer or more is free, and a call that natively
- * returns would wait. To a socket the kernel goes on until all is sent, the file ends or
- * the pipe is empty, and so do we; elsewhere it returns what was moved first.
+ * returns would wait. To a socket the kernel goes on until all is sent, the file ends or the pipe is empty, and so do we;
+ * elsewhere it returns what was moved first.
  *
  * Natively a call that would wait looks at its arguments, and for the end of the file, before it does. So nothing is waited for
  * that does not fit, or has come to its end: that call is the kernel's, which does not wait either. Where a call waits all the
@@ -32,7 +32,7 @@ struct side {
 	bool waits;		/* else it is always ready: a file */
 	bool socket;		/* of what waits; else a pipe */
 	short events;		/* POLLIN or POLLOUT, which are those of epoll */
-	size_t room;		/* of a socket: bytes that it takes now; at least */
+	size_t room;		/* of a socket that is written to: bytes that it takes at once */
 	uint32_t generation;	/* of the number when it was last known to be the same */
 	uint32_t seen;		/* edges before the last trial */
 	int64_t limit_ns;	/* the socket's own, 0: none */

@@ -221,6 +221,22 @@ static inline void *bad_address(void)
 	return address;
 }
 
+static inline void check_interrupted(int sig)
+{
+	(void)sig;
+}
+
+/* SIGUSR1 interrupts calls from here on; flags are sigaction's. */
+static inline void interrupts_begin(int flags)
+{
+	struct sigaction action;
+
+	memset(&action, 0, sizeof(action));
+	action.sa_handler = check_interrupted;
+	action.sa_flags = flags;
+	CHECK(sigaction(SIGUSR1, &action, NULL) == 0);
+}
+
 /* Signals a thread until it says that it is done, as it may not wait yet when it is said to; then
  * joins it. */
 static inline void thread_interrupt(pthread_t thread, struct step *done)

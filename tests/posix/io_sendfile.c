@@ -128,11 +128,6 @@ static void without_blocking_nobody_waits(void)
 	}
 }
 
-static void interrupt(int sig)
-{
-	(void)sig;
-}
-
 static void *send_until_interrupted(void *arg)
 {
 	int fd = *(int *)arg;
@@ -148,11 +143,7 @@ static void *send_until_interrupted(void *arg)
 
 static void a_signal_ends_it_with_what_was_sent(void)
 {
-	struct sigaction action;
-
-	memset(&action, 0, sizeof(action));
-	action.sa_handler = interrupt;
-	CHECK(sigaction(SIGUSR1, &action, NULL) == 0);
+	interrupts_begin(0);
 	for (int i = 0; i < 2; i++) {
 		pthread_t thread;
 		int fds[2];

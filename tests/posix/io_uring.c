@@ -173,11 +173,6 @@ static void a_wait_ends_at_its_time(void)
 	threads_join(threads, THREADS);
 }
 
-static void interrupt(int sig)
-{
-	(void)sig;
-}
-
 static void *wait_interrupted(void *arg)
 {
 	struct ring r;
@@ -192,13 +187,9 @@ static void *wait_interrupted(void *arg)
 
 static void a_signal_ends_a_wait(void)
 {
-	struct sigaction action;
 	pthread_t thread;
 
-	memset(&action, 0, sizeof(action));
-	action.sa_handler = interrupt;
-	action.sa_flags = SA_RESTART; /* no help */
-	CHECK(sigaction(SIGUSR1, &action, NULL) == 0);
+	interrupts_begin(SA_RESTART); /* no help */
 	step_reset(&arrived);
 	step_reset(&done);
 	thread = thread_start(wait_interrupted, NULL);

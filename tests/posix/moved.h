@@ -13,7 +13,7 @@ static char data[ROOM + 1];
 
 static inline void file_begin(void)
 {
-	char path[] = "/tmp/io_splice.XXXXXX";
+	char path[] = "/tmp/moved.XXXXXX";
 	char *bytes = (char *)malloc(SIZE);
 
 	file = mkstemp(path);
@@ -41,6 +41,7 @@ static inline size_t read_rest(int fd, size_t from)
 	return sum;
 }
 
+/* Until it takes no more. */
 static inline void fill(int fd)
 {
 	CHECK(fcntl(fd, F_SETFL, O_NONBLOCK) == 0);
