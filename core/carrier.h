@@ -29,6 +29,10 @@ struct carrier {
 	struct task *requeue;	/* task that left without being readied by anyone */
 	uint32_t depth;		/* in Weft: written by itself, read by the monitor after a membarrier */
 	uint32_t retake;	/* atomic: the monitor has taken its hub, or is about to */
+	uint32_t inside;	/* in a call that no signal of ours may cut short; written by itself */
+	uint32_t signalled;	/* atomic: the monitor is about to send it a signal, unless it is inside */
+	uint32_t owed;		/* atomic: what a signal or the monitor could not do where the task stood: CARRIER_OWES_… */
+	uint32_t owed_turn;	/* atomic: the hub's turn in which that was */
 	struct lock lock;	/* hub against the monitor */
 	int tid;
 	int tid_word;		/* cleared by the kernel when the thread has ended */
@@ -42,13 +46,23 @@ struct carrier {
 	uint64_t native_nr;
 	uint64_t mask;		/* what the kernel blocks on it */
 	uint32_t generation;	/* of the changes it has made */
-	uint32_t refused;	/* atomic: a signal of ours could not act where it came; the monitor sends another */
 };
 
 /* Carriers are spoken to by a signal that debuggers pass and that by default does nothing; its si_value says what for. */
 #define CARRIER_SIGNAL	SIGURG
 #define CARRIER_PREEMPT 0x57656674l	/* its task has run for long enough */
 #define CARRIER_KICK	0x57656675l	/* look at signals and masks; end the wait */
+
+/* What a carrier owes. A signal that finds it in Weft cannot take the task from there; the next exit of the gate pays. */
+#define CARRIER_OWES_TURN    1u	/* its task has run for long enough */
+#define CARRIER_OWES_SIGNALS 2u	/* its task has signals to take */
+
+/* carrier_owe -- note a debt of the task that runs in the hub's turn `turn'. From any thread, and from a signal handler. */
+static inline void carrier_owe(struct carrier *c, uint32_t what, uint32_t turn)
+{
+	store_relaxed(&c->owed_turn, turn);
+	__atomic_fetch_or(&c->owed, what, __ATOMIC_RELAXED);
+}
 
 /* carrier_signal -- send it CARRIER_PREEMPT or CARRIER_KICK; from any thread, and from a signal handler. */
 void carrier_signal(const struct carrier *c, long what);

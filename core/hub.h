@@ -48,6 +48,7 @@ struct hub {
 	struct heap timers;		/* under timer_lock */
 	int64_t timer_first;		/* atomic copy of its first key */
 	uint32_t seen_turns;		/* monitor's */
+	uint64_t seen_polls;		/* monitor's */
 	int64_t seen_ns;		/* monitor's */
 	uint32_t brisk;			/* monitor's: looks on end between which many tasks had their turn */
 	uint32_t still;			/* monitor's: looks at which its carrier had not run */

@@ -52,6 +52,22 @@ static void remember(struct carrier *c)
 		}
 }
 
+/* Make the task that the carrier runs give way. By a signal where it computes; inside a call that a signal could cut short it
+ * gives way at the gate's exit, by itself. Returns whether the carrier is in such a call. */
+static bool preempt(struct carrier *c, uint32_t turn)
+{
+	store_seq(&c->signalled, 1);
+	SYS(__NR_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
+	bool inside = load_seq(&c->inside);
+
+	if (inside)
+		carrier_owe(c, CARRIER_OWES_TURN, turn);
+	else
+		carrier_signal(c, CARRIER_PREEMPT);
+	store_release(&c->signalled, 0);
+	return inside;
+}
+
 /* The carrier sits in the kernel: give its hub to a spare, unless it came back meanwhile. */
 static void take_over(struct hub *h, struct carrier *c, uint32_t turns)
 {
@@ -99,7 +115,7 @@ static bool look_at_detached(void)
 
 		c->cpu_ns = cpu;
 		if (ran > TICK_NS / 4 && !asleep(c->tid, false))
-			carrier_signal(c, CARRIER_PREEMPT);
+			preempt(c, 0);
 	}
 	return any;
 }
@@ -115,6 +131,17 @@ static int64_t next_look(struct hub *h, int64_t now, int64_t tick)
 	return at - now < SOONEST_NS ? SOONEST_NS : at - now < tick ? at - now : tick;
 }
 
+/* Its tasks follow one another, but each keeps the CPU for so long that the hub has not looked at timers and events for a tick
+ * or more, and one of these is due: whoever runs there now gives way to it. */
+static bool overdue(struct hub *h, int64_t now)
+{
+	uint64_t polls = load_relaxed(&h->count[STAT_polls]);
+	bool same = polls == h->seen_polls;
+
+	h->seen_polls = polls;
+	return same && h->seen_ns && now - h->seen_ns >= LEAST_NS && urgent(h, now);
+}
+
 /* Look at one hub. Returns how long until the next look, 0 when it sleeps. */
 static int64_t look(struct hub *h, int64_t now)
 {
@@ -126,8 +153,10 @@ static int64_t look(struct hub *h, int64_t now)
 	if (hub_asleep(h))
 		return 0;
 	store_relaxed(&c->sample, 1);
-	if (unlikely(load_relaxed(&c->refused)) && exchange(&c->refused, 0))
-		carrier_signal(c, CARRIER_PREEMPT);
+	bool late = overdue(h, now) && turns != h->seen_turns, owes = load_relaxed(&c->owed) && load_relaxed(&c->owed_turn) == turns;
+
+	if (unlikely(late || owes) && !asleep(c->tid, false))
+		preempt(c, turns);
 	if (turns != h->seen_turns || !h->seen_ns) {
 		h->brisk = (turns - h->seen_turns) * TURN_NS > now - h->seen_ns ? h->brisk + 1 : 0;
 		h->seen_turns = turns;
@@ -144,11 +173,11 @@ static int64_t look(struct hub *h, int64_t now)
 	int64_t cpu = clock_thread_ns(c->tid), ran = cpu - c->cpu_ns;
 
 	c->cpu_ns = cpu;
-	if (ran > TICK_NS / 8 && !asleep(c->tid, false))
-		carrier_signal(c, CARRIER_PREEMPT);
-	if (ran > STILL_NS)
+	bool inside = ran > TICK_NS / 8 && !asleep(c->tid, false) && preempt(c, turns);
+
+	if (ran > STILL_NS && !inside)
 		h->still = 0;	/* it computes */
-	else if (++h->still >= 2 && asleep(c->tid, true))
+	else if (++h->still >= 2 && (inside || asleep(c->tid, true)))
 		take_over(h, c, turns);
 	return TICK_NS;
 }
@@ -203,7 +232,7 @@ static bool all_sleep(void)
 {
 	uint32_t n = load_seq(&hubs_running);
 
-	return n == HUB_MOST || load_seq(&hubs_sleeping) == (1ull << n) - 1;
+	return load_seq(&hubs_sleeping) == (n < 64 ? 1ull << n : 0) - 1;
 }
 
 /* True while there is more to look at. */

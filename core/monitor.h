@@ -3,8 +3,9 @@
  * Asleep while all is well; every 2 ms while a hub is busy, every 8 while its tasks follow one another quickly (a look costs them
  * 20 us, and part of their cache), it looks for one whose task has had the CPU for conf.preempt ms while something else is due
  * there: a queued task, a deadline, an event. Did the carrier's CPU clock advance, then the task computes: it is preempted by
- * signal. Did it stand still, then it sits in the kernel: the hub is given to a spare carrier and the old one, detached, runs on
- * until its next gate entry.
+ * signal, or at the gate's exit where the signal finds it in Weft (carrier.h: owed). Did it stand still, or work in a system call
+ * that a signal could cut short, then the hub is given to a spare carrier and the old one, detached, runs on until its next gate
+ * entry.
  *
  *	monitor: retake = 1; membarrier; depth == 0 and still the same turn? take : retake = 0
  *	gate:    depth = 1; compiler barrier; if (retake) look, under the carrier's lock

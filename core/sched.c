@@ -168,6 +168,32 @@ void sched_preempted(struct carrier *c, struct task *t)
 	__builtin_unreachable();
 }
 
+/* Leave for the loop, which queues the task. Comes back when it runs again. */
+static void stand_in_queue(struct task *t, enum park_reason why)
+{
+	struct carrier *c = t->carrier;
+
+	t->park = (uint16_t)why;
+	c->prev = t;
+	c->requeue = t;
+	store_relaxed(&c->current, NULL);
+	cputime_leave(c, t);
+	switch_from(t, c->sp, 0);
+	finish(t->carrier);
+}
+
+void sched_give_way(struct task *t)
+{
+	t->hog = HOG_TIMES;
+	stand_in_queue(t, PARK_PREEMPTED);
+}
+
+void sched_await_signal(struct carrier *c)
+{
+	for (unsigned n = 0; load_acquire(&c->signalled); n++)
+		lock_pause(n);
+}
+
 /* The hub of this task's carrier was given away while it blocked. Stand in a queue for a hub; the carrier becomes a spare. */
 void sched_reattach(struct task *t)
 {
@@ -180,13 +206,7 @@ void sched_reattach(struct task *t)
 	lock_drop(&c->lock);
 	if (!detached)
 		return;
-	t->park = PARK_ATTACH;
-	c->prev = t;
-	c->requeue = t;
-	store_relaxed(&c->current, NULL);
-	cputime_leave(c, t);
-	switch_from(t, c->sp, 0);
-	finish(t->carrier);
+	stand_in_queue(t, PARK_ATTACH);
 	store_relaxed(&t->carrier->depth, 1);
 }
 

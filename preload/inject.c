@@ -46,8 +46,7 @@ bool inject_allowed(struct carrier *c, const void *context)
 	const ucontext_t *uc = context;
 	uintptr_t pc = (uintptr_t)uc->uc_mcontext.gregs[REG_RIP];
 
-	return c->current && !load_relaxed(&c->depth) && pc - text_start >= text_end - text_start &&
-	       pc - clock_vdso_start >= clock_vdso_end - clock_vdso_start && !c->current->vfork;
+	return c->current && !load_relaxed(&c->depth) && pc - text_start >= text_end - text_start && !c->current->vfork;
 }
 
 /* The interrupted context becomes what the kernel would restore on this carrier. */
@@ -102,6 +101,13 @@ void inject(struct task *t, void *context, const struct uapi_sigaction *act, con
 	r[REG_EFL] &= ~0x400;	/* direction flag */
 }
 
+static void owe(struct carrier *c, uint32_t what)
+{
+	struct hub *h = load_relaxed(&c->hub);
+
+	carrier_owe(c, what, h ? load_relaxed(&h->turns) : 0);
+}
+
 /* The injected handler has returned; `context' is the frame's, on the task's stack. */
 void inject_returned(void *context)
 {
@@ -111,7 +117,7 @@ void inject_returned(void *context)
 
 	t->sigmask = mask;
 	if (load_relaxed(&t->sigpending) & ~mask)
-		store_relaxed(&t->attention, 1), store_relaxed(&t->carrier->refused, 1);
+		store_relaxed(&t->attention, 1), owe(t->carrier, CARRIER_OWES_SIGNALS);
 	sys_sigmask(SIG_SETMASK, NULL, &real);
 	*mask_of(uc) = real;
 	carry(uc, t->carrier);
@@ -267,7 +273,8 @@ static void on_signal(int sig, siginfo_t *info, void *context)
 		poll_cut(c->hub);
 	inject_restart(c, context);
 	if (!inject_allowed(c, context)) {
-		store_relaxed(&c->refused, c->current != NULL);
+		if (c->current)
+			owe(c, what == CARRIER_PREEMPT ? CARRIER_OWES_TURN : CARRIER_OWES_SIGNALS);
 		return;
 	}
 	if (what == CARRIER_PREEMPT)

@@ -5,7 +5,8 @@
  * whichever carrier takes it. To run a handler, a frame as the kernel would have pushed it is built on the task's own (or
  * alternate) stack, and the interrupted context is rewritten to enter the handler; its return goes through a restorer of ours.
  *
- * Only outside Weft: not in this library's text (with its slots), nor the vdso, which our own code calls.
+ * Only outside Weft: not in this library's text (with its slots), nor in what that has called (the vdso): the carrier's depth
+ * tells. What cannot act where it comes is owed (carrier.h), and paid at the next exit of the gate.
  */
 #ifndef PRELOAD_INJECT_H
 #define PRELOAD_INJECT_H
