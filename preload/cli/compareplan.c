@@ -285,19 +285,13 @@ int compareplan_read(struct compareplan *p, int argc, char **argv, bool *done)
 #undef PLAN
 		{NULL, 0, NULL, NULL},
 	};
-	int status = 0, i = 1;
+	int i, status;
 
 	*p = initial;
-	*done = false;
-	for (int taken; i < argc && argv[i][0] == '-' && strcmp(argv[i], "--"); i += taken) {
-		*done = !strcmp(argv[i], "--help") || !strcmp(argv[i], "-h");
-		if (*done)
-			return cli_help_of("compare");
-		taken = option_take("compare", options, argv + i, &status);
-		if (!taken)
-			return status;
-	}
-	i += i < argc && !strcmp(argv[i], "--");
+	status = option_read("compare", options, argc, argv, &i);
+	*done = i < 0;
+	if (*done)
+		return status;
 	p->argv = argv + i;
 	if (p->json && p->csv)
 		return cli_fail(CLI_USAGE, "compare: either --json or --csv");
