@@ -10,10 +10,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
-#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "cli.h"
@@ -236,52 +233,17 @@ static bool may_execute(const char *path)
 	return faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) == 0;
 }
 
-static int io_open(const char *path)
-{
-	int fd = may_execute(path) ? open(path, O_RDONLY | O_CLOEXEC) : -1;
-
-	return fd < 0 ? -errno : fd;
-}
-
-static int64_t io_read(int fd, void *buf, size_t n, int64_t at)
-{
-	ssize_t got = pread(fd, buf, n, at);
-
-	return got < 0 ? -errno : got;
-}
-
-static void io_close(int fd)
-{
-	close(fd);
-}
-
-static void io_rights(int fd, struct elfkind_rights *to)
-{
-	struct stat st = {0};
-	struct statvfs fs = {0};
-
-	fstat(fd, &st);
-	fstatvfs(fd, &fs);
-	*to = (struct elfkind_rights){
-		.mode = st.st_mode, .file_uid = st.st_uid, .file_gid = st.st_gid,
-		.uid = getuid(), .euid = geteuid(), .gid = getgid(), .egid = getegid(),
-		.capable = fgetxattr(fd, "security.capability", NULL, 0) > 0,
-		.honoured = !(fs.f_flag & ST_NOSUID) && prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1,
-	};
-}
-
 /* judge -- the environment for this file; says so when it is the native one. NULL when --require
  * forbids that. */
 static char **judge(const struct start *start, const char *path, const char *called,
 		    enum elf_kind *kind)
 {
-	static const struct elfkind_io io = {io_open, io_read, io_close, io_rights};
 	static struct elfkind_work work;
 	const char *end =
 		start->require ? ": --require forbids to run it natively" : ": running it natively";
 	const char *text;
 
-	*kind = elfkind_of_path(&io, path, getenv("PATH"), &work);
+	*kind = elfkind_of_path(path, getenv("PATH"), &work);
 	text = elfkind_text(*kind);
 	if (!*text)
 		return start->helped;
