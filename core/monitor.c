@@ -9,6 +9,7 @@
 #include "pages.h"
 #include "poll.h"
 #include "sched.h"
+#include "stack.h"
 #include "sys.h"
 
 #define TICK_NS	   2000000ll
@@ -21,6 +22,7 @@
 #define SLICE_NS   100000ull
 #define QUIET_MOST 50		/* ticks without a busy hub before it lies down */
 #define SWEEP_NS   100000000ll
+#define STACKS_NS  20000000ll
 #define STACK	   16384ul
 
 bool (*monitor_on_sweep)(void);
@@ -238,14 +240,20 @@ static bool all_sleep(void)
 /* True while there is more to look at. */
 static bool sweep(int64_t now)
 {
-	static int64_t last ANEW;
+	static int64_t last ANEW, stacks ANEW;
 	static bool more ANEW;
+	bool rested = false;
+
+	if (now - stacks >= STACKS_NS) {
+		stacks = now;
+		rested = stack_sweep();
+	}
 
 	if (now - last >= SWEEP_NS && monitor_on_sweep) {
 		last = now;
 		more = monitor_on_sweep();
 	}
-	return more;
+	return more || rested;
 }
 
 static void watch(void *arg)

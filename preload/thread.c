@@ -25,6 +25,7 @@
 #define PTHREAD_FLAGS (CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SYSVSEM | CLONE_SIGHAND | CLONE_THREAD | CLONE_SETTLS | \
 		       CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID)
 #define ROBUST_MOST   2048
+#define BLOCKED_AT_END (signal_bit(SIGKILL) | signal_bit(SIGSTOP) | 3ull << 31)	/* may be let through: libc's own, and what cannot be blocked */
 
 struct birth {
 	uint64_t flags;
@@ -49,6 +50,8 @@ static long make_task(struct task *parent, struct arch_frame *f, const struct bi
 	if (parent->affinity && (t->affinity = mem_get(TASK_AFFINITY)))
 		memcpy(t->affinity, parent->affinity, TASK_AFFINITY);
 	arch_tcb_set_task(b->tls, t);
+	if (load_relaxed(arch_tcb_stack(b->tls)))
+		stack_resume(arch_tcb_stack(b->tls));
 	*b->parent_tid = (int)t->tid;
 	t->sp = arch_prepare_clone((void *)b->stack_top, f);
 	stat_settle();
@@ -439,10 +442,14 @@ long thread_mprotect(struct task *t, struct arch_frame *f)
 	return ARG3(f) == PROT_NONE ? stack_guard((void *)ARG1(f), ARG2(f)) : stack_open((void *)ARG1(f), ARG2(f));
 }
 
-/* A thread that ends gives the pages of its own stack back; ours stay warm in the pool, within its bound. */
+/* A thread that ends has blocked all signals and gives back what lies deep in its stack, from the low end to below where it stands. */
 long thread_madvise(struct task *t, struct arch_frame *f)
 {
-	if (ARG3(f) != MADV_DONTNEED || ARG1(f) - t->stack_lo >= t->stack_size || !stack_owns((void *)ARG1(f)))
+	uintptr_t lo = ARG1(f);
+	size_t n = ARG2(f);
+
+	if (ARG3(f) != MADV_DONTNEED || lo != t->stack_lo || n > arch_frame_sp(f) - lo || n % PAGE || ~t->sigmask & ~BLOCKED_AT_END ||
+	    !conf.preempt)
 		return GATE_NATIVE;
-	return 0;
+	return stack_rest(arch_tcb_stack(t->fs), (void *)lo, n) ? 0 : GATE_NATIVE;
 }

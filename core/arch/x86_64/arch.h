@@ -44,6 +44,14 @@ static inline void arch_pause(void)
  * 2.41); a fresh block is zero there, so a thread that we did not make reads NULL. */
 #define ARCH_TCB_TASK 0x88
 
+/* Its neighbour: what becomes of the stack that the block stands on (stack.h). */
+#define ARCH_TCB_STACK 0x90
+
+static inline uint32_t *arch_tcb_stack(uintptr_t tcb)
+{
+	return (uint32_t *)(tcb + ARCH_TCB_STACK);
+}
+
 static inline void *arch_tcb_task(void)
 {
 	void *p;
