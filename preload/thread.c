@@ -284,43 +284,100 @@ long thread_sched_tid(struct task *t, struct arch_frame *f)
 	return r;
 }
 
-/* Does a set hold a CPU that our carriers may use? */
-static bool meets_carriers(const uint8_t *set, size_t n)
-{
-	uint64_t have[TASK_AFFINITY / 8] = {0}, want[TASK_AFFINITY / 8] = {0}, both = 0;
+struct cpus {
+	uint64_t word[TASK_AFFINITY / 8];
+};
 
-	SYS(__NR_sched_getaffinity, 0, sizeof have, have);
-	memcpy(want, set, n < sizeof want ? n : sizeof want);
-	for (size_t i = 0; i < ARRAY_SIZE(have); i++)
-		both |= have[i] & want[i];
-	return both != 0;
+static struct cpus cpus_of_carrier(void)
+{
+	struct cpus set = {{0}};
+
+	SYS(__NR_sched_getaffinity, 0, sizeof set, &set);
+	return set;
 }
 
-/* A task's affinity is kept and reported; carriers stay where they are, but for the only task. */
+/* What would the kernel make of the set? It is asked by doing it for a moment: it alone knows the process's cpuset. */
+static long try_affinity(uint64_t n, uint64_t set, const struct cpus *was, struct cpus *becomes)
+{
+	long r = SYS(__NR_sched_setaffinity, 0, n, set);
+
+	if (r == 0) {
+		*becomes = cpus_of_carrier();
+		SYS(__NR_sched_setaffinity, 0, sizeof *was, was);
+	}
+	return r;
+}
+
+/* Under task_lock. */
+static bool keep_affinity(struct task *t, const struct cpus *set)
+{
+	if (!t->affinity)
+		t->affinity = mem_get(TASK_AFFINITY);
+	if (t->affinity)
+		memcpy(t->affinity, set, TASK_AFFINITY);
+	return t->affinity;
+}
+
+static bool keep_if_none(struct task *t, void *set)
+{
+	if (!t->affinity)
+		keep_affinity(t, set);
+	return false;
+}
+
+/* A task may use CPUs that our kernel threads may not: their set grows, and there may be more hubs. Whose set was the carriers' keeps
+ * it. Under task_lock. */
+static void widen_carriers(struct cpus *was, const struct cpus *more)
+{
+	struct cpus all;
+	unsigned count = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(all.word); i++) {
+		all.word[i] = was->word[i] | more->word[i];
+		count += (unsigned)__builtin_popcountll(all.word[i]);
+	}
+	if (!memcmp(&all, was, sizeof all))
+		return;
+	task_each(keep_if_none, was);
+	for (uint32_t i = 0; i < load_acquire(&stat_page->rows); i++)
+		if (stat_page->carriers[i].tid)
+			SYS(__NR_sched_setaffinity, stat_page->carriers[i].tid, sizeof all, &all);
+	if (!conf.hubs && hubs_wanted < count)
+		hubs_wanted = count < HUB_MOST ? count : HUB_MOST;
+}
+
+/* Of the only task: what was kept for it holds no longer. */
+static long real_affinity(struct task *t, struct arch_frame *f)
+{
+	long r = SYS(__NR_sched_setaffinity, 0, ARG2(f), ARG3(f));
+
+	if (r == 0 && t->affinity) {
+		lock_take(&task_lock);
+		mem_put(t->affinity, TASK_AFFINITY);
+		t->affinity = NULL;
+		lock_drop(&task_lock);
+	}
+	return r;
+}
+
+/* A task's affinity is kept and reported; carriers may use what any task may. It is real for the only task. */
 long thread_sched_setaffinity(struct task *t, struct arch_frame *f)
 {
-	struct task *who = t;
-	long r = 0;
+	struct cpus was = cpus_of_carrier(), set;
 
 	if (!is_task(t, ARG1(f)))
 		return (int)ARG1(f) >= (int)TASK_TID_FIRST ? -ESRCH : GATE_NATIVE;
 	if (load_relaxed(&task_count) == 1)
-		return SYS(__NR_sched_setaffinity, 0, ARG2(f), ARG3(f));
-	if (!user_readable((void *)ARG3(f), ARG2(f) < 8 ? ARG2(f) : 8))
-		return -EFAULT;
-	if (!meets_carriers((void *)ARG3(f), ARG2(f)))
-		return -EINVAL;
+		return real_affinity(t, f);
+	long r = try_affinity(ARG2(f), ARG3(f), &was, &set);
+
+	if (r < 0)
+		return r;
 	lock_take(&task_lock);
-	if (ARG1(f))
-		who = task_by_tid((uint32_t)ARG1(f));
-	if (who && !who->affinity)
-		who->affinity = mem_get(TASK_AFFINITY);
-	if (who && who->affinity) {
-		memset(who->affinity, 0, TASK_AFFINITY);
-		memcpy(who->affinity, (void *)ARG3(f), ARG2(f) < TASK_AFFINITY ? ARG2(f) : TASK_AFFINITY);
-	} else {
-		r = who ? -ENOMEM : -ESRCH;
-	}
+	struct task *who = ARG1(f) ? task_by_tid((uint32_t)ARG1(f)) : t;
+
+	widen_carriers(&was, &set);
+	r = !who ? -ESRCH : keep_affinity(who, &set) ? 0 : -ENOMEM;
 	lock_drop(&task_lock);
 	return r;
 }
@@ -338,7 +395,7 @@ long thread_sched_getaffinity(struct task *t, struct arch_frame *f)
 		who = task_by_tid((uint32_t)ARG1(f));
 	if (r > 0 && who && who->affinity)
 		for (long i = 0; i < r / 8 && i < TASK_AFFINITY / 8; i++)
-			((uint64_t *)ARG3(f))[i] &= who->affinity[i];
+			((uint64_t *)ARG3(f))[i] = who->affinity[i];
 	lock_drop(&task_lock);
 	return r;
 }
