@@ -61,6 +61,10 @@ void carrier_adopt(struct carrier *c)
 	uint64_t mask = load_relaxed(&carrier_mask);	/* its maker, the monitor, blocks all */
 
 	c->mask = mask;
+	if (arch_has_fsgsbase)
+		c->gs = arch_gs_base();	/* its maker's */
+	if (arch_has_pkru())
+		c->pkru = arch_pkru();
 	c->tid = (int)sys_gettid();
 	SYS(__NR_sigaltstack, &alt, NULL);
 	sys_sigmask(SIG_SETMASK, &mask, NULL);	/* not before there is a stack for them */

@@ -44,6 +44,8 @@ struct carrier {
 	int64_t stamped_ns;	/* its CPU time at the last charge; written while stamps is odd */
 	uint64_t native_pc;	/* behind the `syscall' of the call it was last left to */
 	uint64_t native_nr;
+	uint64_t gs;		/* GS base of the task that left it last; it still has that */
+	uint32_t pkru;		/* the same of its rights by protection keys */
 	uint64_t mask;		/* what the kernel blocks on it */
 	uint32_t generation;	/* of the changes it has made */
 };

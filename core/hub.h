@@ -34,6 +34,7 @@ struct hub {
 	uint32_t queued;		/* owner writes, the monitor and others read */
 	uint32_t budget;		/* owner */
 	bool look;			/* owner: look at timers and events before the next task */
+	bool hurry;			/* atomic: the same, said by the monitor */
 	uint32_t turns;			/* owner writes, the monitor reads: bumped at each switch */
 	uint32_t index;
 	uint64_t *count;		/* its block of counters; owner */

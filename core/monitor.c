@@ -55,7 +55,8 @@ static void remember(struct carrier *c)
 }
 
 /* Make the task that the carrier runs give way. By a signal where it computes; inside a call that a signal could cut short it
- * gives way at the gate's exit, by itself. Returns whether the carrier is in such a call. */
+ * gives way at the gate's exit, by itself. One that sleeps may do so in a call that never passed the gate: the question comes last,
+ * since nothing could put such a call back. Returns whether the carrier is inside. */
 static bool preempt(struct carrier *c, uint32_t turn)
 {
 	store_seq(&c->signalled, 1);
@@ -64,7 +65,7 @@ static bool preempt(struct carrier *c, uint32_t turn)
 
 	if (inside)
 		carrier_owe(c, CARRIER_OWES_TURN, turn);
-	else
+	else if (!asleep(c->tid, false))
 		carrier_signal(c, CARRIER_PREEMPT);
 	store_release(&c->signalled, 0);
 	return inside;
@@ -116,7 +117,7 @@ static bool look_at_detached(void)
 		int64_t cpu = clock_thread_ns(c->tid), ran = cpu - c->cpu_ns;
 
 		c->cpu_ns = cpu;
-		if (ran > TICK_NS / 4 && !asleep(c->tid, false))
+		if (ran > TICK_NS / 4)
 			preempt(c, 0);
 	}
 	return any;
@@ -134,7 +135,7 @@ static int64_t next_look(struct hub *h, int64_t now, int64_t tick)
 }
 
 /* Its tasks follow one another, but each keeps the CPU for so long that the hub has not looked at timers and events for a tick
- * or more, and one of these is due: whoever runs there now gives way to it. */
+ * or more, and one of these is due: the hub is to look when the present one leaves. */
 static bool overdue(struct hub *h, int64_t now)
 {
 	uint64_t polls = load_relaxed(&h->count[STAT_polls]);
@@ -155,9 +156,12 @@ static int64_t look(struct hub *h, int64_t now)
 	if (hub_asleep(h))
 		return 0;
 	store_relaxed(&c->sample, 1);
-	bool late = overdue(h, now) && turns != h->seen_turns, owes = load_relaxed(&c->owed) && load_relaxed(&c->owed_turn) == turns;
+	if (overdue(h, now))
+		store_relaxed(&h->hurry, true);
+	/* One signal for each debt: where that is refused, too, there is a new one. */
+	bool owes = load_relaxed(&c->owed) && load_relaxed(&c->owed_turn) == turns && exchange(&c->owed, 0);
 
-	if (unlikely(late || owes) && !asleep(c->tid, false))
+	if (unlikely(owes))
 		preempt(c, turns);
 	if (turns != h->seen_turns || !h->seen_ns) {
 		h->brisk = (turns - h->seen_turns) * TURN_NS > now - h->seen_ns ? h->brisk + 1 : 0;
@@ -175,7 +179,7 @@ static int64_t look(struct hub *h, int64_t now)
 	int64_t cpu = clock_thread_ns(c->tid), ran = cpu - c->cpu_ns;
 
 	c->cpu_ns = cpu;
-	bool inside = ran > TICK_NS / 8 && !asleep(c->tid, false) && preempt(c, turns);
+	bool inside = ran > TICK_NS / 8 && preempt(c, turns);
 
 	if (ran > STILL_NS && !inside)
 		h->still = 0;	/* it computes */

@@ -38,6 +38,17 @@ static inline void sched_arm_held(struct task *t, enum park_reason why)
 	store_seq(&t->wake, WAKE_HELD);
 }
 
+/* sched_save_registers -- the task leaves its carrier, or its child begins with what it has: note the registers that no frame
+ * holds. */
+static inline void sched_save_registers(struct carrier *c, struct task *t)
+{
+	if (likely(arch_has_fsgsbase))
+		c->gs = arch_gs_base();
+	t->gs = c->gs;
+	if (unlikely(load_relaxed(&arch_uses_pkru)))
+		t->pkru = c->pkru = arch_pkru();
+}
+
 /* sched_park -- wait until woken or deadline_ns (FOREVER: none). Returns the enum wake that won. */
 enum wake sched_park(struct task *t, int64_t deadline_ns);
 

@@ -61,9 +61,11 @@ struct task {
 	uint16_t reach;			/* its wake is for so many bytes above the call's frame, as a rule */
 	uint32_t timer;			/* heap index; under timer_hub's timer lock */
 	struct hub *timer_hub;		/* whose heap its deadline is in */
+	uint64_t gs;			/* its GS base while it does not run */
 
 	uint32_t index;			/* in the table of tasks */
 	uint32_t tid;
+	uint32_t pkru;			/* its rights by protection keys while it does not run */
 	int *clear_tid;
 	void *robust;			/* struct robust_list_head of libc */
 	uint64_t sigcounted;		/* as it stands in the counts of blockers (signal.c) */

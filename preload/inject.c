@@ -57,12 +57,24 @@ static void carry(ucontext_t *uc, struct carrier *c)
 	uc->uc_stack.ss_flags = 0;
 }
 
+/* Does the program counter stand behind the `syscall' by which the last call was left to the kernel? Where there was no room for
+ * the instruction at its site, it stands in the slot. */
+static bool behind_call(const struct carrier *c, uintptr_t pc)
+{
+	uintptr_t slots = (uintptr_t)weft_slots, slot = pc & ~(uintptr_t)(ARCH_SLOT_SIZE - 1);
+
+	if (!c->native_pc || pc == c->native_pc)
+		return c->native_pc;
+	return pc - slots < (uintptr_t)weft_slots_end - slots && pc - slot >= 2 && !memcmp((void *)(pc - 2), "\x0f\x05", 2) &&
+	       *(uint64_t *)(slot + ARCH_SLOT_RESUME) == c->native_pc;
+}
+
 void inject_restart(struct carrier *c, void *context)
 {
 	ucontext_t *uc = context;
 	greg_t *r = uc->uc_mcontext.gregs;
 
-	if (c->native_pc && (uint64_t)r[REG_RIP] == c->native_pc && r[REG_RAX] == -EINTR) {
+	if (r[REG_RAX] == -EINTR && behind_call(c, (uintptr_t)r[REG_RIP])) {
 		r[REG_RIP] -= 2;
 		r[REG_RAX] = (greg_t)c->native_nr;
 	}
@@ -206,7 +218,7 @@ static bool is_broken_pipe(int sig, const ucontext_t *uc)
 /* Behind a call that was left to the kernel all is as it was before. */
 static bool behind_native(struct carrier *c, const ucontext_t *uc)
 {
-	return !load_relaxed(&c->depth) && (uint64_t)uc->uc_mcontext.gregs[REG_RIP] == c->native_pc;
+	return !load_relaxed(&c->depth) && behind_call(c, (uintptr_t)uc->uc_mcontext.gregs[REG_RIP]);
 }
 
 /* The task has written where nobody reads: the signal is its own, whatever others do, and comes before the call returns. */

@@ -6,6 +6,7 @@
  * The end of a task runs on the stack of the carrier's loop: robust list, clear-child-tid, wake. The store of that zero is the
  * last access to the dying stack and thread control block: libc gives both away as soon as it sees it.
  */
+#include <asm/prctl.h>
 #include <linux/sched.h>
 #include <linux/seccomp.h>
 #include <sys/prctl.h>
@@ -46,6 +47,9 @@ static long make_task(struct task *parent, struct arch_frame *f, const struct bi
 	t->hub = sched_hub(parent);
 	t->policy = parent->policy;
 	memcpy(t->name, parent->name, sizeof t->name);
+	sched_save_registers(parent->carrier, parent);
+	t->gs = parent->gs;
+	t->pkru = parent->pkru;
 	signal_task_started(t, parent);
 	if (parent->affinity && (t->affinity = mem_get(TASK_AFFINITY)))
 		memcpy(t->affinity, parent->affinity, TASK_AFFINITY);
@@ -174,11 +178,28 @@ long thread_exit(struct task *t, struct arch_frame *f)
 	sched_exit(t);
 }
 
+/* Has the program keys already? A new one would be the first; the kernel gives it rights, which are taken away again. */
+static void find_keys(struct task *t)
+{
+	if (!arch_has_pkru())
+		return;
+	uint32_t rights = arch_pkru();
+	long key = SYS(__NR_pkey_alloc, 0, 0);
+
+	if (key >= 0) {
+		SYS(__NR_pkey_free, key);
+		arch_set_pkru(rights);
+	}
+	t->pkru = rights;
+	arch_uses_pkru = key != 1;
+}
+
 void thread_init(struct task *t)
 {
 	sched_on_exit = on_exit_task;
 	SYS(__NR_prctl, PR_GET_NAME, t->name);
 	SYS(__NR_prctl, PR_GET_TID_ADDRESS, &t->clear_tid);
+	find_keys(t);
 }
 
 long thread_gettid(struct task *t, struct arch_frame *f)
@@ -462,6 +483,28 @@ long thread_prctl(struct task *t, struct arch_frame *f)
 	if (t->tid == (uint32_t)sys_getpid())
 		return GATE_NATIVE;	/* the process's name, as others see it */
 	return 0;
+}
+
+/* Where the processor's instruction is not to be had, only this call sets the base, and nothing can read it at a switch. */
+long thread_arch_prctl(struct task *t, struct arch_frame *f)
+{
+	if (ARG1(f) != ARCH_SET_GS || arch_has_fsgsbase)
+		return GATE_NATIVE;
+	long r = SYS(__NR_arch_prctl, ARCH_SET_GS, ARG2(f));
+
+	if (r == 0)
+		t->carrier->gs = ARG2(f);
+	return r;
+}
+
+/* From the first key on each switch saves and loads the rights. Until then all have those that they began with. */
+long thread_pkey_alloc(struct task *t, struct arch_frame *f)
+{
+	long r = SYS(__NR_pkey_alloc, ARG1(f), ARG2(f));
+
+	if (r >= 0)
+		store_relaxed(&arch_uses_pkru, 1);
+	return r;
 }
 
 long thread_mmap(struct task *t, struct arch_frame *f)
