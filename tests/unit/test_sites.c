@@ -3,17 +3,16 @@
  * libs: -lZydis
  *
  * The functions in assembly below are sites of each kind in this very program. What is found in
- * libc, ld.so and others is held against a second opinion: everything decoded by Zydis alone, all
- * branches of all functions.
+ * libc, ld.so and others is held against a second opinion: everything decoded by Zydis alone (where it
+ * is not installed, by insn.h), all branches of all functions.
  */
 #include "unit.h"
-#include <Zydis/Zydis.h>
 #include <dlfcn.h>
 #include <gnu/libc-version.h>
 #include <sys/mman.h>
 #include <time.h>
 
-#include "insn.h"
+#include "account.h"
 #include "sites.h"
 
 /* A function called fix_NAME: some instructions, a syscall at at_NAME, and others. */
@@ -308,8 +307,6 @@ static void the_edges_of_text_are_kept_to(void **state)
 
 /* -- real objects, against Zydis alone -- */
 
-static ZydisDecoder zydis;
-
 struct real {
 	struct object object;
 	struct found found;
@@ -321,27 +318,21 @@ struct real {
 
 static void decode_function(struct real *r, uintptr_t start, uintptr_t end)
 {
-	ZydisDecodedInstruction z;
-	ZydisDecodedOperand op[ZYDIS_MAX_OPERAND_COUNT];
+	struct account a;
 
-	for (uintptr_t at = start; at < end; at += z.length) {
-		if (!ZYAN_SUCCESS(ZydisDecoderDecodeFull(&zydis, (void *)at, end - at, &z, op)))
+	for (uintptr_t at = start; at < end; at += a.length) {
+		if (!account_of((void *)at, end - at, at, &a))
 			return;
 		r->starts[at - r->low] = 1;
-		if (z.mnemonic == ZYDIS_MNEMONIC_SYSCALL) {
+		if (a.what == A_SYSCALL) {
 			r->syscalls++;
 			assert_non_null(site_at(&r->found, (void *)at));
 		}
-		if (z.meta.category == ZYDIS_CATEGORY_CALL ||
-		    !(z.attributes & ZYDIS_ATTRIB_IS_RELATIVE) ||
-		    op[0].type != ZYDIS_OPERAND_TYPE_IMMEDIATE)
-			continue;
-		uintptr_t target = at + z.length + (uintptr_t)op[0].imm.value.s;
-
-		if (target >= r->low && target < r->high)
-			r->targets[target - r->low] = 1;
+		if (a.branch && a.target >= r->low && a.target < r->high)
+			r->targets[a.target - r->low] = 1;
 	}
 }
+
 
 static int find_real(const struct object *o, void *name_and_real)
 {
@@ -565,8 +556,8 @@ static int setup(void **state)
 	struct object o;
 
 	(void)state;
-	ZydisDecoderInit(&zydis, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
-	return insn_open() || this_program(&o) || sites_find(&o, collect, &own);
+	account_begin();
+	return this_program(&o) || sites_find(&o, collect, &own);
 }
 
 int main(void)
