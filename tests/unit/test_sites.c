@@ -10,6 +10,7 @@
 #include <dlfcn.h>
 #include <gnu/libc-version.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <time.h>
 
 #include "account.h"
@@ -442,6 +443,13 @@ static void print_real(const char *name, const struct real *r)
 		      "registers, %d numbers known\n",
 		      name, r->found.count, count_form(r, SITE_BEFORE), count_form(r, SITE_BEHIND),
 		      count_form(r, SITE_LOOP), count_form(r, SITE_LEFT), vector, known);
+	for (int i = 0; i < r->found.count; i++) {
+		const struct site *s = &r->found.site[i];
+
+		if (s->form == SITE_LEFT)
+			print_message("  %lx, call %d, is left%s: %s\n", (unsigned long)(s->syscall - r->object.base), s->nr,
+				      s->sure ? "" : ", if it is one", s->reason);
+	}
 }
 
 static void every_site_of_libc_can_be_moved_but_the_restorer(void **state)
@@ -477,6 +485,16 @@ static void every_site_of_libc_can_be_moved_but_the_restorer(void **state)
 	close_real(r);
 }
 
+/* Ubuntu's loader turns shadow stacks on in code that is run once, before it can unwind. */
+static int start_code(const struct real *r)
+{
+	int n = 0;
+
+	for (int i = 0; i < r->found.count; i++)
+		n += r->found.site[i].form == SITE_LEFT && r->found.site[i].nr == SYS_arch_prctl;
+	return n;
+}
+
 static void other_objects_can_be_moved_as_well(void **state)
 {
 	static const struct {
@@ -498,7 +516,8 @@ static void other_objects_can_be_moved_as_well(void **state)
 		print_real(rows[i].name, r);
 		check_windows(r);
 		assert_true(r->found.count >= rows[i].sites && r->found.count >= r->syscalls);
-		assert_int_equal(count_form(r, SITE_LEFT), rows[i].left);
+		assert_int_equal(count_form(r, SITE_LEFT) - start_code(r), rows[i].left);
+		assert_true(start_code(r) <= 1);
 		close_real(r);
 	}
 }
