@@ -452,6 +452,15 @@ static void print_real(const char *name, const struct real *r)
 	}
 }
 
+/* Ubuntu's loader turns shadow stacks on in code that is run once, before it can unwind. */
+static void check_left(const struct real *r, int restorers)
+{
+	for (int i = 0; i < r->found.count; i++)
+		if (r->found.site[i].form == SITE_LEFT && r->found.site[i].nr != SYS_arch_prctl)
+			restorers -= r->found.site[i].nr == 15 ? 1 : 1000;
+	assert_int_equal(restorers, 0);
+}
+
 static void every_site_of_libc_can_be_moved_but_the_restorer(void **state)
 {
 	struct real *r = open_real("libc.so.6");
@@ -462,10 +471,7 @@ static void every_site_of_libc_can_be_moved_but_the_restorer(void **state)
 	print_real("libc", r);
 	check_windows(r);
 	assert_true(r->found.count >= r->syscalls);
-	assert_int_equal(count_form(r, SITE_LEFT), 1);
-	for (int i = 0; i < r->found.count; i++)
-		if (r->found.site[i].form == SITE_LEFT)
-			assert_int_equal(r->found.site[i].nr, 15);
+	check_left(r, 1);
 	/* Debian 12's, 2.36-9+deb12u14 */
 	if (!strcmp(build_id(&r->object, id), "93ac61ec5a8eb1396f9fbd350e3169a558528a40")) {
 		static const uintptr_t behind[] = {0xf82ab, 0xfd102},
@@ -483,16 +489,6 @@ static void every_site_of_libc_can_be_moved_but_the_restorer(void **state)
 				SITE_LOOP);
 	}
 	close_real(r);
-}
-
-/* Ubuntu's loader turns shadow stacks on in code that is run once, before it can unwind. */
-static int start_code(const struct real *r)
-{
-	int n = 0;
-
-	for (int i = 0; i < r->found.count; i++)
-		n += r->found.site[i].form == SITE_LEFT && r->found.site[i].nr == SYS_arch_prctl;
-	return n;
 }
 
 static void other_objects_can_be_moved_as_well(void **state)
@@ -516,8 +512,7 @@ static void other_objects_can_be_moved_as_well(void **state)
 		print_real(rows[i].name, r);
 		check_windows(r);
 		assert_true(r->found.count >= rows[i].sites && r->found.count >= r->syscalls);
-		assert_int_equal(count_form(r, SITE_LEFT) - start_code(r), rows[i].left);
-		assert_true(start_code(r) <= 1);
+		check_left(r, rows[i].left);
 		close_real(r);
 	}
 }
