@@ -253,7 +253,7 @@ static void calls_that_nobody_wants_are_not_reported(void **state)
 	free(f);
 }
 
-static int stop(const struct site *s, void *arg)
+static int first_only(const struct site *s, void *arg)
 {
 	(void)s;
 	return ++*(int *)arg == 3 ? 77 : 0;
@@ -266,7 +266,7 @@ static void the_search_ends_when_told(void **state)
 
 	(void)state;
 	assert_int_equal(this_program(&o), 0);
-	assert_int_equal(sites_find(&o, stop, &calls), 77);
+	assert_int_equal(sites_find(&o, first_only, &calls), 77);
 	assert_int_equal(calls, 3);
 }
 
