@@ -23,11 +23,11 @@ SHELL	:= /bin/bash
 ARCH_S		:= core/arch/$(ARCH)/switch.S
 CORE		:= sys log pages conf stat mem clock heap stack task carrier cputime own hub ready timer poll sched futex offload asleep \
 		   monitor fork
-PRELOAD		:= elfkind ldpreload text object bytes opcode insn body sites known slot patch user shared credential threadtimer action inject signal fd \
-		   kind number transfer sock splice name sigwait io mq ring multiplex sleep futexcall exec process thread cpuclock dispatch obstacle \
+PRELOAD		:= elfkind ldpreload text object bytes opcode decoder insn body sites known slot patch user shared credential threadtimer action inject signal \
+		   fd kind number transfer sock splice name sigwait io mq ring multiplex sleep futexcall exec process thread cpuclock dispatch obstacle \
 		   activate launch load
 # They run in the program's time, not inside its system calls, and may use vector registers.
-FREE		:= text object bytes opcode insn body sites known slot patch
+FREE		:= text object bytes opcode decoder insn body sites known slot patch
 API		:= task
 CLI		:= option quantity words reader metric estimate schedule verdict histogram unit tally address connection echo http pool \
 		   arrivals loop loadreport load run fill child cost ready tasks carriers compareplan loadrun trial record summary comparereport \

@@ -14,7 +14,6 @@
 #include "fd.h"
 #include "futexcall.h"
 #include "gate.h"
-#include "insn.h"
 #include "known.h"
 #include "log.h"
 #include "monitor.h"
@@ -66,8 +65,6 @@ static int plan_object(const struct object *o, void *arg)
 {
 	struct object copy = *o;
 
-	if (object_load_at(o, insn_library()))
-		return 0;
 	copy.careful = !object_is_libc(o);
 	copy.wanted = gate_needed;
 	return patch_add(&copy, arg);
@@ -129,13 +126,8 @@ static void redirect_vdso(void)
 static int write_sites(void)
 {
 	const struct patch_rules rules = {site_needed, site_useless, true, object_r_brk()};
-	int r = insn_open(), left;
+	int r = patch_loaded(&rules, plan_object), left;
 
-	if (r < 0) {
-		native("libZydis is missing");
-		return r;
-	}
-	r = patch_loaded(&rules, plan_object);
 	if (r < 0) {
 		const char *object = NULL;
 		const struct site *s = patch_refused(&object);
