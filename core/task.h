@@ -56,6 +56,7 @@ struct task {
 	uint16_t park;			/* enum park_reason */
 	bool in_create;			/* inside pthread_create: MAP_STACK is answered */
 	uint8_t hog;			/* so many more times it is queued as one that was preempted */
+	bool left;			/* it is not counted any more (task_leave) */
 	bool vfork;			/* a child may be using this stack and thread pointer */
 	bool sharers;			/* it made a process that shares its memory and thread pointer */
 	uint16_t reach;			/* its wake is for so many bytes above the call's frame, as a rule */
@@ -84,11 +85,15 @@ struct task {
 struct task *task_new(uint32_t tid);
 void task_free(struct task *t);
 
+/* task_leave -- the task is about to end and counts as living no more. Returns whether it was the last: of several that leave at
+ * once exactly one is. */
+bool task_leave(struct task *t);
+
 /* task_by_tid -- NULL when no living task has it. The task may end at any moment unless the caller knows better:
  * hold the table's lock around use. */
 struct task *task_by_tid(uint32_t tid);
 
-extern uint32_t task_count;	/* atomic: how many live */
+extern uint32_t task_count;	/* atomic: how many live and do not leave */
 extern struct lock task_lock;	/* the table of tasks; task_by_tid and task_each want it held */
 
 /* task_each -- call fn for all living tasks until it returns true; returns that task. */

@@ -166,7 +166,7 @@ static void on_exit_task(struct hub *h, struct task *t)
 
 long thread_exit(struct task *t, struct arch_frame *f)
 {
-	if (load_relaxed(&task_count) == 1)
+	if (task_leave(t))
 		SYS(__NR_exit_group, ARG1(f));
 	sched_exit(t);
 }
