@@ -19,6 +19,9 @@
 #ifndef MFD_EXEC		/* Linux 6.3 */
 #define MFD_EXEC 16
 #endif
+#ifndef MREMAP_DONTUNMAP	/* Linux 5.7 */
+#define MREMAP_DONTUNMAP 4
+#endif
 #ifndef FUTEX_LOCK_PI2		/* Linux 5.14 */
 #define FUTEX_LOCK_PI2 13
 #endif
