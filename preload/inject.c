@@ -296,10 +296,11 @@ void inject_kick(struct task *t)
 		carrier_signal(t->carrier, CARRIER_KICK);
 }
 
-void inject_describe(void *context, const struct arch_frame *f)
+void inject_describe(void *context, const struct arch_frame *f, long result)
 {
 	ucontext_t *uc = context;
 	greg_t *r = uc->uc_mcontext.gregs;
+	bool again = result == -ERESTARTSYS;
 
 	r[REG_R8] = (greg_t)f->r8;
 	r[REG_R9] = (greg_t)f->r9;
@@ -314,5 +315,6 @@ void inject_describe(void *context, const struct arch_frame *f)
 	r[REG_RBX] = (greg_t)f->rbx;
 	r[REG_RDX] = (greg_t)f->rdx;
 	r[REG_RSP] = (greg_t)arch_frame_sp(f);
-	r[REG_RIP] = (greg_t)arch_frame_pc(f);
+	r[REG_RIP] = (greg_t)arch_frame_pc(f) - (again ? 2 : 0);
+	r[REG_RAX] = again ? (greg_t)f->nr : (greg_t)result;
 }

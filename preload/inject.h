@@ -27,8 +27,12 @@ void inject_restart(struct carrier *c, void *context);
 /* inject_kick -- make the carrier that runs `t' look at its signals. */
 void inject_kick(struct task *t);
 
-/* inject_describe -- fill a ucontext with the registers of a task that is in a system call. */
-void inject_describe(void *context, const struct arch_frame *f);
+/* inject_describe -- fill a ucontext with the registers of a task that is in a system call, whose result is known.
+ *
+ * A call that will be made again stands before its `syscall', as with the kernel: the handler of pthread_cancel asks by the
+ * program counter whether the call has had an effect (glibc since 2.41).
+ */
+void inject_describe(void *context, const struct arch_frame *f, long result);
 
 extern void inject_kernel_restorer(void);	/* rt_sigreturn, for frames that the kernel made */
 extern void inject_restorer(void);		/* the return from an injected handler */
