@@ -6,6 +6,7 @@
 #include "conf.h"
 #include "futex.h"
 #include "log.h"
+#include "mem.h"
 #include "pages.h"
 #include "poll.h"
 #include "sched.h"
@@ -196,41 +197,85 @@ static void get_up(void)
 	}
 }
 
-static uint32_t *words[64] ANEW;	/* atomic entries */
+/* The end of a thread that is no task. It announces itself in a list, a stack that is pushed by anybody and taken whole by the
+ * monitor, which moves it to a list of its own. */
+struct ending {
+	struct ending *next;
+	uint32_t *word;
+	int tid;
+};
+static struct ending *announced ANEW;	/* atomic */
+static struct ending *endings ANEW;	/* the monitor's own */
+static struct ending reserve ANEW;	/* for when there is no memory */
+static uint32_t reserved ANEW;		/* atomic: it is in a list */
 
-/* A word may lie in memory that is gone by now: it is read as another process would. */
-static bool cleared(uint32_t *word)
+/* A word may lie in memory that is gone by now: it is read as another process would. It may also have been used again before
+ * we could see it cleared: then the thread is gone. */
+static bool has_ended(const struct ending *e)
 {
 	uint32_t value = 1;
-	struct iovec to = {&value, sizeof value}, from = {word, sizeof value};
+	struct iovec to = {&value, sizeof value}, from = {e->word, sizeof value};
 
-	return SYS(__NR_process_vm_readv, sys_getpid(), &to, 1, &from, 1, 0) < 0 || value == 0;
+	return SYS(__NR_process_vm_readv, sys_getpid(), &to, 1, &from, 1, 0) < 0 || value == 0 ||
+	       SYS(__NR_tgkill, sys_getpid(), e->tid, 0) == -ESRCH;
 }
 
-static bool look_at_words(void)
+/* A thread that is about to end can wait until the one record is free, but it cannot do without. */
+static struct ending *ending_new(void)
+{
+	struct ending *e = mem_get_anew(sizeof *e);
+
+	for (unsigned n = 0; !e; lock_pause(n++))
+		if (cas(&reserved, 0, 1))
+			e = &reserve;
+	return e;
+}
+
+static void ending_free(struct ending *e)
+{
+	if (e == &reserve)
+		store_release(&reserved, 0);
+	else
+		mem_put(e, sizeof *e);
+}
+
+static void collect_endings(void)
+{
+	struct ending *e, *next;
+
+	for (e = load_relaxed(&announced) ? exchange(&announced, NULL) : NULL; e; e = next) {
+		next = e->next;
+		e->next = endings;
+		endings = e;
+	}
+}
+
+static bool look_at_endings(void)
 {
 	bool any = false;
 
-	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
-		uint32_t *word = load_acquire(&words[i]);
-
-		if (word && cleared(word)) {
-			store_release(&words[i], NULL);
-			futex_wake(NULL, word, INT32_MAX, ~0u);
+	collect_endings();
+	for (struct ending **at = &endings, *e; (e = *at); any = true) {
+		if (!has_ended(e)) {
+			at = &e->next;
+			continue;
 		}
-		any |= word != NULL;
+		*at = e->next;
+		futex_wake(NULL, e->word, INT32_MAX, ~0u);
+		ending_free(e);
 	}
 	return any;
 }
 
 void monitor_watch(uint32_t *word)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
-		uint32_t *none = NULL;
+	struct ending *e = ending_new(), *top = load_relaxed(&announced);
 
-		if (__atomic_compare_exchange_n(&words[i], &none, word, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
-			break;
-	}
+	e->word = word;
+	e->tid = (int)sys_gettid();
+	do
+		e->next = top;
+	while (!__atomic_compare_exchange_n(&announced, &top, e, true, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED));
 	get_up();
 }
 
@@ -287,7 +332,7 @@ static void watch(void *arg)
 
 		bool often = look_at_detached();
 
-		often |= look_at_words();
+		often |= look_at_endings();
 		quiet = sweep(now) || often ? 0 : quiet + 1;
 		pause.tv_nsec = often ? TICK_NS : BRISK_NS;
 		for (uint32_t i = 0; i < load_acquire(&hubs_running); i++) {

@@ -20,8 +20,8 @@
 /* monitor_start -- make the thread; once, in the child of a fork once more. Returns 0 or -errno. */
 int monitor_start(void);
 
-/* monitor_watch -- the kernel will clear this word when a thread that is no task has ended, and wake whom it knows: wake those
- * in our table then. */
+/* monitor_watch -- the calling thread, which is no task, is about to end. The kernel will clear this word then, and wake whom it
+ * knows: the monitor wakes those in our table. None is lost: without memory the thread waits for the one record kept for that. */
 void monitor_watch(uint32_t *word);
 
 /* Looks at waits that are old, about every 100 ms while the monitor is up. Returns whether it must be called once more. Set by

@@ -72,6 +72,7 @@ struct task {
 	siginfo_t *siginfo;		/* of a signal that came to the process */
 	uint64_t sigsaved;		/* mask to go back to after the handlers, when sigrestore */
 	bool sigrestore;
+	bool left;			/* it is not counted any more (task_leave) */
 	uint8_t policy;			/* SCHED_OTHER, SCHED_BATCH or SCHED_IDLE: kept and told; TASK_REAL_POLICY: the carrier's */
 	uintptr_t sigalt_sp, sigalt_size;
 	void *preempt;			/* buffer for the kernel's frame, once it was preempted */
@@ -86,11 +87,15 @@ struct task {
 struct task *task_new(uint32_t tid);
 void task_free(struct task *t);
 
+/* task_leave -- the task is about to end and counts as living no more. Returns whether it was the last: of several that leave at
+ * once exactly one is. */
+bool task_leave(struct task *t);
+
 /* task_by_tid -- NULL when no living task has it. The task may end at any moment unless the caller knows better:
  * hold the table's lock around use. */
 struct task *task_by_tid(uint32_t tid);
 
-extern uint32_t task_count;	/* atomic: how many live */
+extern uint32_t task_count;	/* atomic: how many live and do not leave */
 extern struct lock task_lock;	/* the table of tasks; task_by_tid and task_each want it held */
 
 /* task_each -- call fn for all living tasks until it returns true; returns that task. */

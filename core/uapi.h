@@ -22,6 +22,9 @@
 #ifndef CLOSE_RANGE_CLOEXEC	/* Linux 5.11 */
 #define CLOSE_RANGE_CLOEXEC (1U << 2)
 #endif
+#ifndef MREMAP_DONTUNMAP	/* Linux 5.7 */
+#define MREMAP_DONTUNMAP 4
+#endif
 #ifndef FUTEX_LOCK_PI2		/* Linux 5.14 */
 #define FUTEX_LOCK_PI2 13
 #endif

@@ -27,11 +27,13 @@ long process_fork(struct task *t, struct arch_frame *f)
 	struct task saved;
 
 	STAT_ADD(sched_hub(t), forks, 1);
+	shared_hold();
 	fork_before(t, &saved);
 	long r = arch_syscall((long)f->nr, (long)ARG1(f), (long)ARG2(f), (long)ARG3(f), (long)ARG4(f), (long)ARG5(f), 0);
 
 	if (r) {
 		fork_parent();
+		shared_drop();
 		return r;
 	}
 	process_id = (int)sys_getpid();

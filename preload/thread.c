@@ -165,7 +165,8 @@ static void on_exit_task(struct hub *h, struct task *t)
 	if (is_there(t, clear, sizeof *clear)) {
 		store_release(clear, 0);
 		futex_wake(h, (uint32_t *)clear, 1, ~0u);
-		if (unlikely(load_seq(&shared_guessed)))
+		/* Only the address is asked for from here on: what lies there may be anything by now. */
+		if (unlikely(load_seq(&shared_guessed)) || (unlikely(shared_any()) && !stack_owns(clear)))
 			sys_futex(clear, FUTEX_WAKE, 1, NULL, NULL, 0);
 	}
 	task_free(t);	/* last: while it is in the table a joiner knows the word for a join */
@@ -173,7 +174,7 @@ static void on_exit_task(struct hub *h, struct task *t)
 
 long thread_exit(struct task *t, struct arch_frame *f)
 {
-	if (load_relaxed(&task_count) == 1)
+	if (task_leave(t))
 		SYS(__NR_exit_group, ARG1(f));
 	sched_exit(t);
 }
@@ -510,12 +511,16 @@ long thread_pkey_alloc(struct task *t, struct arch_frame *f)
 long thread_mmap(struct task *t, struct arch_frame *f)
 {
 	if (unlikely((ARG4(f) & MAP_TYPE) != MAP_PRIVATE)) {
+		if (!shared_room())
+			return -ENOMEM;
 		long at = SYS(__NR_mmap, ARG1(f), ARG2(f), ARG3(f), ARG4(f), ARG5(f), ARG6(f));
 
 		if (at > 0 || at < -4095)
 			shared_add((uintptr_t)at, ARG2(f));
 		return at;
 	}
+	if (unlikely(ARG4(f) & MAP_FIXED))
+		return shared_mmap_over(f);
 	if (likely(!t->in_create) || !(ARG4(f) & MAP_STACK) || ARG1(f))
 		return GATE_NATIVE;
 	void *p = stack_get(ARG2(f));
@@ -528,7 +533,7 @@ long thread_mmap(struct task *t, struct arch_frame *f)
 long thread_munmap(struct task *t, struct arch_frame *f)
 {
 	if (!stack_owns((void *)ARG1(f)))
-		return GATE_NATIVE;
+		return shared_munmap(ARG1(f), ARG2(f));
 	if (!stack_put((void *)ARG1(f), page_up(ARG2(f))))
 		sys_madvise((void *)ARG1(f), page_up(ARG2(f)), MADV_DONTNEED);
 	return 0;
