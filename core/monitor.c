@@ -19,8 +19,9 @@
 #define LEAST_NS   1000000ll	/* a task's least share, even when a deadline is due */
 #define SOONEST_NS 200000ll
 #define SLICE_NS   100000ull
-#define QUIET_MOST 50		/* ticks without a busy hub before it lies down */
+#define QUIET_MOST 10		/* ticks without a busy hub before it lies down: to be nudged costs the hub less than a tick a time */
 #define SWEEP_NS   100000000ll
+#define LAZIEST_NS 2048000000ll	/* between two looks at carriers without a hub that do not move */
 #define STACK	   16384ul
 
 bool (*monitor_on_sweep)(void);
@@ -40,11 +41,15 @@ static bool somebody_waits(struct hub *h)
 	return load_relaxed(&h->queued) || load_relaxed(&h->inbox);
 }
 
-/* Carriers whose hub was taken: one whose task computes again is made to queue for a hub. */
+/* Carriers whose hub was taken: one whose task computes again is made to queue for a hub. Meanwhile it takes nobody's hub, but
+ * runs beside them, and its next call brings it back in any case. So looks follow one another ever less often while nothing
+ * moves: a process that waits costs nothing. */
 static struct carrier *detached[64] ANEW;
+static int64_t detached_at ANEW, detached_pause ANEW;	/* the next look, and how long after the last */
 
 static void remember(struct carrier *c)
 {
+	detached_at = detached_pause = 0;
 	for (size_t i = 0; i < ARRAY_SIZE(detached); i++)
 		if (!detached[i]) {
 			detached[i] = c;
@@ -81,9 +86,13 @@ static void take_over(struct hub *h, struct carrier *c, uint32_t turns)
 	}
 }
 
-static bool look_at_detached(void)
+/* True: the next look is due after a tick or little more. */
+static bool look_at_detached(int64_t now)
 {
-	bool any = false;
+	bool any = false, computes = false;
+
+	if (now < detached_at)
+		return detached_pause < BRISK_NS;
 
 	for (size_t i = 0; i < ARRAY_SIZE(detached); i++) {
 		struct carrier *c = detached[i];
@@ -98,10 +107,29 @@ static bool look_at_detached(void)
 		int64_t cpu = clock_thread_ns(c->tid), ran = cpu - c->cpu_ns;
 
 		c->cpu_ns = cpu;
-		if (ran > TICK_NS / 4 && !asleep(c->tid, false))
+		if (ran > TICK_NS / 4 && !asleep(c->tid, false)) {
+			computes = true;
 			carrier_signal(c, CARRIER_PREEMPT);
+		}
 	}
-	return any;
+	detached_pause = computes || !detached_pause ? TICK_NS : 2 * detached_pause;
+	if (detached_pause > LAZIEST_NS)
+		detached_pause = LAZIEST_NS;
+	detached_at = any ? now + detached_pause : FOREVER;
+	return any && detached_pause < BRISK_NS;
+}
+
+/* How long the monitor may lie, unless a hub gets up. */
+static const struct __kernel_timespec *rest(struct __kernel_timespec *ts)
+{
+	int64_t left = detached_at - clock_now();
+
+	if (detached_at == FOREVER)
+		return NULL;
+	if (left < TICK_NS)
+		left = TICK_NS;
+	*ts = (struct __kernel_timespec){left / NSEC, left % NSEC};
+	return ts;
 }
 
 /* When is the next look worth while, after a tick at most? At a deadline that comes before: whose time has come natively preempts
@@ -221,7 +249,7 @@ static bool sweep(int64_t now)
 
 static void watch(void *arg)
 {
-	struct __kernel_timespec pause = {0, TICK_NS};
+	struct __kernel_timespec pause = {0, TICK_NS}, resting;
 	unsigned quiet = 0;
 
 	(void)arg;
@@ -240,11 +268,11 @@ static void watch(void *arg)
 			if (!all_sleep())	/* one got up before it could see that */
 				quiet = 0;
 		}
-		sys_futex(&nudges, FUTEX_WAIT_PRIVATE, seen, quiet >= QUIET_MOST ? NULL : &pause, NULL, 0);
+		sys_futex(&nudges, FUTEX_WAIT_PRIVATE, seen, quiet >= QUIET_MOST ? rest(&resting) : &pause, NULL, 0);
 		store_relaxed(&hub_unwatched, 0);
 		int64_t now = clock_now();
 
-		bool often = look_at_detached();
+		bool often = look_at_detached(now);
 
 		often |= look_at_words();
 		quiet = sweep(now) || often ? 0 : quiet + 1;

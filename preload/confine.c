@@ -62,13 +62,14 @@ static const struct trial trials[] = {
 	TRY(rt_sigprocmask, 0, SIG_SETMASK, P(all), P(old_mask), 8)
 	TRY(rt_sigaction, 0, SIGSYS, P(by_default), 0, 8)
 	TRY(wait4, -ECHILD, -1, 0, WNOHANG | __WALL, 0)
+	TRY(waitid, -ECHILD, P_ALL, 0, 0, WEXITED | WNOHANG | WNOWAIT | __WALL, 0)
 	TRY(unlink, -EFAULT, 0)
 	TRY(openat, -ENOENT, AT_FDCWD, P(none), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644)
 	TRY(ftruncate, -EBADF, -1, 0)
 	TRY(mmap, -EINVAL, 0, 0, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
 	TRY(munmap, -EINVAL, 1, 4096)
 	TRY(getpid, ANY)
-#define STATISTICS 10
+#define STATISTICS 11
 	TRY(gettid, ANY)
 	TRY(getuid, ANY)
 	TRY(mprotect, -EINVAL, 1, 4096, PROT_READ | PROT_WRITE)
