@@ -92,7 +92,7 @@ static bool look_at_detached(int64_t now)
 	bool any = false, computes = false;
 
 	if (now < detached_at)
-		return detached_pause < BRISK_NS;
+		return detached_at != FOREVER && detached_pause < BRISK_NS;
 
 	for (size_t i = 0; i < ARRAY_SIZE(detached); i++) {
 		struct carrier *c = detached[i];
