@@ -119,19 +119,6 @@ static bool look_at_detached(int64_t now)
 	return any && detached_pause < BRISK_NS;
 }
 
-/* How long the monitor may lie, unless a hub gets up. */
-static const struct __kernel_timespec *rest(struct __kernel_timespec *ts)
-{
-	int64_t left = detached_at - clock_now();
-
-	if (detached_at == FOREVER)
-		return NULL;
-	if (left < TICK_NS)
-		left = TICK_NS;
-	*ts = (struct __kernel_timespec){left / NSEC, left % NSEC};
-	return ts;
-}
-
 /* When is the next look worth while, after a tick at most? At a deadline that comes before: whose time has come natively preempts
  * a thread that computes, so a task that has had its least share gives way at once. */
 static int64_t next_look(struct hub *h, int64_t now, int64_t tick)
@@ -141,6 +128,13 @@ static int64_t next_look(struct hub *h, int64_t now, int64_t tick)
 	if (at < share)
 		at = share;
 	return at - now < SOONEST_NS ? SOONEST_NS : at - now < tick ? at - now : tick;
+}
+
+/* After so many looks at which nothing moved: is the hub to be given to another carrier? At once when something is due there; when
+ * nothing is, after a while, and ever less often if that fails: the hub sleeps then, and nobody need look at it. */
+static bool is_stuck(uint32_t looks, bool due)
+{
+	return due ? looks >= 2 : looks >= 8 && (looks & (looks - 1)) == 0;
 }
 
 /* Look at one hub. Returns how long until the next look, 0 when it sleeps. */
@@ -167,18 +161,19 @@ static int64_t look(struct hub *h, int64_t now)
 	int64_t ran_for = now - h->seen_ns;
 
 	h->brisk = 0;
-	if (ran_for < LEAST_NS || !((ran_for >= patience && somebody_waits(h)) || urgent(h, now)))
+	if (ran_for < LEAST_NS)
 		return next_look(h, now, TICK_NS);
+	bool due = (ran_for >= patience && somebody_waits(h)) || urgent(h, now);
 	int64_t cpu = clock_thread_ns(c->tid), ran = cpu - c->cpu_ns;
 
 	c->cpu_ns = cpu;
-	if (ran > TICK_NS / 8 && !asleep(c->tid, false))
+	if (due && ran > TICK_NS / 8 && !asleep(c->tid, false))
 		carrier_signal(c, CARRIER_PREEMPT);
 	if (ran > STILL_NS)
 		h->still = 0;	/* it computes */
-	else if (++h->still >= 2 && asleep(c->tid, true))
+	else if (is_stuck(++h->still, due) && asleep(c->tid, true))
 		take_over(h, c, turns);
-	return TICK_NS;
+	return due ? TICK_NS : next_look(h, now, TICK_NS);
 }
 
 static void get_up(void)
@@ -234,17 +229,28 @@ static bool all_sleep(void)
 	return n == HUB_MOST || load_seq(&hubs_sleeping) == (1ull << n) - 1;
 }
 
-/* True while there is more to look at. */
-static bool sweep(int64_t now)
-{
-	static int64_t last ANEW;
-	static bool more ANEW;
+static bool young ANEW;		/* waits may be there that have not been looked at */
+static int64_t swept ANEW;	/* when they were */
 
-	if (now - last >= SWEEP_NS && monitor_on_sweep) {
-		last = now;
-		more = monitor_on_sweep();
-	}
-	return more;
+static void sweep(int64_t now)
+{
+	if (!young || now - swept < SWEEP_NS)
+		return;
+	swept = now;
+	young = monitor_on_sweep && monitor_on_sweep();
+}
+
+/* How long the monitor may lie, unless a hub gets up: then waits begin. */
+static const struct __kernel_timespec *rest(struct __kernel_timespec *ts)
+{
+	int64_t at = young && swept + SWEEP_NS < detached_at ? swept + SWEEP_NS : detached_at, left = at - clock_now();
+
+	if (at == FOREVER)
+		return NULL;
+	if (left < TICK_NS)
+		left = TICK_NS;
+	*ts = (struct __kernel_timespec){left / NSEC, left % NSEC};
+	return ts;
 }
 
 static void watch(void *arg)
@@ -272,16 +278,18 @@ static void watch(void *arg)
 		store_relaxed(&hub_unwatched, 0);
 		int64_t now = clock_now();
 
+		young |= load_relaxed(&nudges) != seen;
 		bool often = look_at_detached(now);
 
 		often |= look_at_words();
-		quiet = sweep(now) || often ? 0 : quiet + 1;
+		sweep(now);
+		quiet = often ? 0 : quiet + 1;
 		pause.tv_nsec = often ? TICK_NS : BRISK_NS;
 		for (uint32_t i = 0; i < load_acquire(&hubs_running); i++) {
 			int64_t next = look(&hubs[i], now);
 
 			if (next)
-				quiet = 0;
+				quiet = 0, young = true;
 			if (next && next < pause.tv_nsec)
 				pause.tv_nsec = next;
 		}

@@ -178,6 +178,24 @@ static long switches(void)
 	return sum;
 }
 
+static void nothing_wakes_up(void)
+{
+	long made = 0;
+
+	/* A machine with other work may switch for reasons of its own. */
+	for (int tries = 0; tries < 4; tries++) {
+		usleep(500 * 1000);
+		long before = switches();
+
+		sleep(SECONDS);
+		made = switches() - before;
+		if (made <= MOST_SWITCHES)
+			return;
+	}
+	fprintf(stderr, "%ld switches in %d s\n", made, SECONDS);
+	CHECK(made <= MOST_SWITCHES);
+}
+
 int main(void)
 {
 	static void *(*const waits[])(void *) = {
@@ -199,21 +217,11 @@ int main(void)
 		for (;;)
 			pause();
 	}
-	for (int i = 0; i < N; i++)
+	/* Some alone, then all. */
+	for (int i = 0; i < N; i++) {
 		thread_start(waits[i], &queue);
-	for (int tries = 0;; tries++) {
-		usleep(1000 * 1000);
-		long before = switches();
-
-		sleep(SECONDS);
-		long made = switches() - before;
-
-		if (made <= MOST_SWITCHES)
-			break;
-		if (tries == 3) {
-			fprintf(stderr, "%ld switches in %d s\n", made, SECONDS);
-			CHECK(made <= MOST_SWITCHES);
-		}
+		if (i < 3 || i == N - 1)
+			nothing_wakes_up();
 	}
 	unlink(path);
 	msgctl(queue, IPC_RMID, NULL);
