@@ -42,6 +42,7 @@ struct carrier {
 	uint64_t native_nr;
 	uint64_t mask;		/* what the kernel blocks on it */
 	uint32_t generation;	/* of the changes it has made */
+	long asked;		/* atomic: CARRIER_PREEMPT or CARRIER_KICK, where the signal itself cannot say it */
 	uint32_t refused;	/* atomic: a signal of ours could not act where it came; the monitor sends another */
 };
 
@@ -50,8 +51,12 @@ struct carrier {
 #define CARRIER_PREEMPT 0x57656674l	/* its task has run for long enough */
 #define CARRIER_KICK	0x57656675l	/* look at signals and masks; end the wait */
 
+/* A thread of ours that runs nothing of the program blocks all signals, but not the one by which a filter of system calls traps a
+ * call: blocked, that would end the process. */
+#define CARRIER_BLOCKS (~(1ull << (SIGSYS - 1)))
+
 /* carrier_signal -- send it CARRIER_PREEMPT or CARRIER_KICK; from any thread, and from a signal handler. */
-void carrier_signal(const struct carrier *c, long what);
+void carrier_signal(struct carrier *c, long what);
 
 /* carrier_new -- memory for one; the thread is made by carrier_start. */
 struct carrier *carrier_new(void);

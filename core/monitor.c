@@ -300,7 +300,7 @@ static void watch(void *arg)
 
 int monitor_start(void)
 {
-	uint64_t all = ~0ull, mask;
+	uint64_t all = CARRIER_BLOCKS, mask;
 
 	if (load_relaxed(&started) || !conf.preempt || !cas(&started, 0, 1))
 		return 0;

@@ -125,7 +125,7 @@ static void work(void *arg)
 /* A row may be used again when its kernel thread has left its stack: the kernel clears tid_word then. */
 static int worker_start(void)
 {
-	uint64_t all = ~0ull, mask;
+	uint64_t all = CARRIER_BLOCKS, mask;
 	long r = -EAGAIN;
 
 	for (struct worker *w = workers; w < workers + WORKERS && r < 0; w++) {
