@@ -28,6 +28,7 @@ bool (*monitor_on_sweep)(void);
 
 static uint32_t started ANEW;	/* atomic */
 static uint32_t nudges ANEW;	/* futex */
+static uint32_t stopped ANEW;	/* atomic */
 static int tid_word ANEW;
 
 /* Whose time or descriptor has come would natively preempt a thread that computes. */
@@ -275,6 +276,8 @@ static void watch(void *arg)
 				quiet = 0;
 		}
 		sys_futex(&nudges, FUTEX_WAIT_PRIVATE, seen, quiet >= QUIET_MOST ? rest(&resting) : &pause, NULL, 0);
+		while (unlikely(load_acquire(&stopped)))
+			SYS(__NR_exit, 0);
 		store_relaxed(&hub_unwatched, 0);
 		int64_t now = clock_now();
 
@@ -318,4 +321,13 @@ int monitor_start(void)
 	if (r < 0)
 		LOG(WARN, "weft: no monitor: %ld\n", r);
 	return r < 0 ? (int)r : 0;
+}
+
+void monitor_stop(void)
+{
+	store_seq(&stopped, 1);
+	add_relaxed(&nudges, 1);
+	sys_futex(&nudges, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+	while (load_acquire(&tid_word))		/* the kernel clears it at the end of the thread */
+		SYS(__NR_sched_yield);
 }
