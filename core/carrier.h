@@ -48,6 +48,7 @@ struct carrier {
 	uint32_t pkru;		/* the same of its rights by protection keys */
 	uint64_t mask;		/* what the kernel blocks on it */
 	uint32_t generation;	/* of the changes it has made */
+	long asked;		/* atomic: CARRIER_PREEMPT or CARRIER_KICK, where the signal itself cannot say it */
 };
 
 /* Carriers are spoken to by a signal that debuggers pass and that by default does nothing; its si_value says what for. */
@@ -66,8 +67,12 @@ static inline void carrier_owe(struct carrier *c, uint32_t what, uint32_t turn)
 	__atomic_fetch_or(&c->owed, what, __ATOMIC_RELAXED);
 }
 
+/* A thread of ours that runs nothing of the program blocks all signals, but not the one by which a filter of system calls traps a
+ * call: blocked, that would end the process. */
+#define CARRIER_BLOCKS (~(1ull << (SIGSYS - 1)))
+
 /* carrier_signal -- send it CARRIER_PREEMPT or CARRIER_KICK; from any thread, and from a signal handler. */
-void carrier_signal(const struct carrier *c, long what);
+void carrier_signal(struct carrier *c, long what);
 
 /* carrier_new -- memory for one; the thread is made by carrier_start. */
 struct carrier *carrier_new(void);

@@ -21,15 +21,17 @@
 #define LEAST_NS   1000000ll	/* a task's least share, even when a deadline is due */
 #define SOONEST_NS 200000ll
 #define SLICE_NS   100000ull
-#define QUIET_MOST 50		/* ticks without a busy hub before it lies down */
+#define QUIET_MOST 10		/* ticks without a busy hub before it lies down: to be nudged costs the hub less than a tick a time */
 #define SWEEP_NS   100000000ll
 #define STACKS_NS  20000000ll
+#define LAZIEST_NS 2048000000ll	/* between two looks at carriers without a hub that do not move */
 #define STACK	   16384ul
 
 bool (*monitor_on_sweep)(void);
 
 static uint32_t started ANEW;	/* atomic */
 static uint32_t nudges ANEW;	/* futex */
+static uint32_t stopped ANEW;	/* atomic */
 static int tid_word ANEW;
 
 /* Whose time or descriptor has come would natively preempt a thread that computes. */
@@ -43,11 +45,15 @@ static bool somebody_waits(struct hub *h)
 	return load_relaxed(&h->queued) || load_relaxed(&h->inbox);
 }
 
-/* Carriers whose hub was taken: one whose task computes again is made to queue for a hub. */
+/* Carriers whose hub was taken: one whose task computes again is made to queue for a hub. Meanwhile it takes nobody's hub, but
+ * runs beside them, and its next call brings it back in any case. So looks follow one another ever less often while nothing
+ * moves: a process that waits costs nothing. */
 static struct carrier *detached[64] ANEW;
+static int64_t detached_at ANEW, detached_pause ANEW;	/* the next look, and how long after the last */
 
 static void remember(struct carrier *c)
 {
+	detached_at = detached_pause = 0;
 	for (size_t i = 0; i < ARRAY_SIZE(detached); i++)
 		if (!detached[i]) {
 			detached[i] = c;
@@ -101,9 +107,13 @@ static void take_over(struct hub *h, struct carrier *c, uint32_t turns)
 	}
 }
 
-static bool look_at_detached(void)
+/* True: the next look is due after a tick or little more. */
+static bool look_at_detached(int64_t now)
 {
-	bool any = false;
+	bool any = false, computes = false;
+
+	if (now < detached_at)
+		return detached_at != FOREVER && detached_pause < BRISK_NS;
 
 	for (size_t i = 0; i < ARRAY_SIZE(detached); i++) {
 		struct carrier *c = detached[i];
@@ -118,10 +128,16 @@ static bool look_at_detached(void)
 		int64_t cpu = clock_thread_ns(c->tid), ran = cpu - c->cpu_ns;
 
 		c->cpu_ns = cpu;
-		if (ran > TICK_NS / 4)
+		if (ran > TICK_NS / 4) {
+			computes = true;
 			preempt(c, 0);
+		}
 	}
-	return any;
+	detached_pause = computes || !detached_pause ? TICK_NS : 2 * detached_pause;
+	if (detached_pause > LAZIEST_NS)
+		detached_pause = LAZIEST_NS;
+	detached_at = any ? now + detached_pause : FOREVER;
+	return any && detached_pause < BRISK_NS;
 }
 
 /* When is the next look worth while, after a tick at most? At a deadline that comes before: whose time has come natively preempts
@@ -144,6 +160,13 @@ static bool overdue(struct hub *h, int64_t now)
 
 	h->seen_polls = polls;
 	return same && h->seen_ns && now - h->seen_ns >= LEAST_NS && urgent(h, now);
+}
+
+/* After so many looks at which nothing moved: is the hub to be given to another carrier? At once when something is due there; when
+ * nothing is, after a while, and ever less often if that fails: the hub sleeps then, and nobody need look at it. */
+static bool is_stuck(uint32_t looks, bool due)
+{
+	return due ? looks >= 2 : looks >= 8 && (looks & (looks - 1)) == 0;
 }
 
 /* Look at one hub. Returns how long until the next look, 0 when it sleeps. */
@@ -175,18 +198,19 @@ static int64_t look(struct hub *h, int64_t now)
 	int64_t ran_for = now - h->seen_ns;
 
 	h->brisk = 0;
-	if (ran_for < LEAST_NS || !((ran_for >= patience && somebody_waits(h)) || urgent(h, now)))
+	if (ran_for < LEAST_NS)
 		return next_look(h, now, TICK_NS);
+	bool due = (ran_for >= patience && somebody_waits(h)) || urgent(h, now);
 	int64_t cpu = clock_thread_ns(c->tid), ran = cpu - c->cpu_ns;
 
 	c->cpu_ns = cpu;
-	bool inside = ran > TICK_NS / 8 && preempt(c, turns);
+	bool inside = due && ran > TICK_NS / 8 && preempt(c, turns);
 
 	if (ran > STILL_NS && !inside)
 		h->still = 0;	/* it computes */
-	else if (++h->still >= 2 && (inside || asleep(c->tid, true)))
+	else if (is_stuck(++h->still, due) && (inside || asleep(c->tid, true)))
 		take_over(h, c, turns);
-	return TICK_NS;
+	return due ? TICK_NS : next_look(h, now, TICK_NS);
 }
 
 static void get_up(void)
@@ -286,28 +310,41 @@ static bool all_sleep(void)
 	return load_seq(&hubs_sleeping) == (n < 64 ? 1ull << n : 0) - 1;
 }
 
-/* True while there is more to look at. */
-static bool sweep(int64_t now)
+static bool young ANEW;		/* waits may be there that have not been looked at */
+static int64_t swept ANEW;	/* when they were */
+
+static void sweep(int64_t now)
 {
-	static int64_t last ANEW, stacks ANEW;
-	static bool more ANEW;
-	bool rested = false;
+	static int64_t stacks ANEW;
 
-	if (now - stacks >= STACKS_NS) {
+	if (stack_resting() && now - stacks >= STACKS_NS) {
 		stacks = now;
-		rested = stack_sweep();
+		stack_sweep();
 	}
+	if (!young || now - swept < SWEEP_NS)
+		return;
+	swept = now;
+	young = monitor_on_sweep && monitor_on_sweep();
+}
 
-	if (now - last >= SWEEP_NS && monitor_on_sweep) {
-		last = now;
-		more = monitor_on_sweep();
-	}
-	return more || rested;
+/* How long the monitor may lie, unless a hub gets up: then waits begin. */
+static const struct __kernel_timespec *rest(struct __kernel_timespec *ts)
+{
+	int64_t at = young && swept + SWEEP_NS < detached_at ? swept + SWEEP_NS : detached_at, left = at - clock_now();
+
+	if (stack_resting() && left > STACKS_NS)
+		left = STACKS_NS;
+	else if (at == FOREVER)
+		return NULL;
+	if (left < TICK_NS)
+		left = TICK_NS;
+	*ts = (struct __kernel_timespec){left / NSEC, left % NSEC};
+	return ts;
 }
 
 static void watch(void *arg)
 {
-	struct __kernel_timespec pause = {0, TICK_NS};
+	struct __kernel_timespec pause = {0, TICK_NS}, resting;
 	unsigned quiet = 0;
 
 	(void)arg;
@@ -326,20 +363,24 @@ static void watch(void *arg)
 			if (!all_sleep())	/* one got up before it could see that */
 				quiet = 0;
 		}
-		sys_futex(&nudges, FUTEX_WAIT_PRIVATE, seen, quiet >= QUIET_MOST ? NULL : &pause, NULL, 0);
+		sys_futex(&nudges, FUTEX_WAIT_PRIVATE, seen, quiet >= QUIET_MOST ? rest(&resting) : &pause, NULL, 0);
+		while (unlikely(load_acquire(&stopped)))
+			SYS(__NR_exit, 0);
 		store_relaxed(&hub_unwatched, 0);
 		int64_t now = clock_now();
 
-		bool often = look_at_detached();
+		young |= load_relaxed(&nudges) != seen;
+		bool often = look_at_detached(now);
 
 		often |= look_at_endings();
-		quiet = sweep(now) || often ? 0 : quiet + 1;
+		sweep(now);
+		quiet = often ? 0 : quiet + 1;
 		pause.tv_nsec = often ? TICK_NS : BRISK_NS;
 		for (uint32_t i = 0; i < load_acquire(&hubs_running); i++) {
 			int64_t next = look(&hubs[i], now);
 
 			if (next)
-				quiet = 0;
+				quiet = 0, young = true;
 			if (next && next < pause.tv_nsec)
 				pause.tv_nsec = next;
 		}
@@ -350,7 +391,7 @@ static void watch(void *arg)
 
 int monitor_start(void)
 {
-	uint64_t all = ~0ull, mask;
+	uint64_t all = CARRIER_BLOCKS, mask;
 
 	if (load_relaxed(&started) || !conf.preempt || !cas(&started, 0, 1))
 		return 0;
@@ -368,4 +409,13 @@ int monitor_start(void)
 	if (r < 0)
 		LOG(WARN, "weft: no monitor: %ld\n", r);
 	return r < 0 ? (int)r : 0;
+}
+
+void monitor_stop(void)
+{
+	store_seq(&stopped, 1);
+	add_relaxed(&nudges, 1);
+	sys_futex(&nudges, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+	while (load_acquire(&tid_word))		/* the kernel clears it at the end of the thread */
+		SYS(__NR_sched_yield);
 }

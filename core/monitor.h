@@ -28,4 +28,7 @@ void monitor_watch(uint32_t *word);
  * the layer that registers the program's descriptors. */
 extern bool (*monitor_on_sweep)(void);
 
+/* monitor_stop -- end it for good: from a process of one task that leaves Weft. Comes back when its kernel thread has ended. */
+void monitor_stop(void);
+
 #endif

@@ -454,6 +454,11 @@ static void sweep_one(const struct resting *r)
 	}
 }
 
+bool stack_resting(void)
+{
+	return load_relaxed(&resting_count) != 0;
+}
+
 bool stack_sweep(void)
 {
 	bool any;

@@ -51,6 +51,7 @@ void stack_resume(uint32_t *state);
 
 /* stack_sweep -- give back what rests. Returns whether there was anything. */
 bool stack_sweep(void);
+bool stack_resting(void);	/* is there anything? */
 
 #define STACK_RESTS 1u
 #define STACK_NOTED 2u

@@ -238,13 +238,30 @@ static void take_broken_pipe(struct carrier *c, struct task *t, const siginfo_t 
 	}
 }
 
+/* A filter of system calls has trapped a call of ours; the handler that the program has for that knows nothing of it. The call that
+ * the program asked for is left to the kernel at the program's own site, where the handler may do as it likes; others fail. */
+static bool take_trapped(struct carrier *c, const siginfo_t *info, void *context)
+{
+	ucontext_t *uc = context;
+	uintptr_t pc = (uintptr_t)uc->uc_mcontext.gregs[REG_RIP];
+	struct task *t = c ? c->current : NULL;
+	bool asked = t && t->frame && (int)t->frame->nr == info->si_syscall;
+
+	if (pc - text_start >= text_end - text_start)
+		return false;
+	uc->uc_mcontext.gregs[REG_RAX] = asked ? GATE_NATIVE : -ENOSYS;
+	return true;
+}
+
 void inject_catch(int sig, siginfo_t *info, void *context)
 {
 	struct carrier *c = carrier_here();
 	struct task *t = c ? c->current : NULL;
 	struct uapi_sigaction act = action_get(sig);
 
-	if (info->si_code > 0 && (sig == SIGSEGV || sig == SIGBUS || sig == SIGFPE || sig == SIGILL || sig == SIGTRAP))
+	if (sig == SIGSYS && info->si_code > 0 && take_trapped(c, info, context))
+		return;
+	if (info->si_code > 0 && (sig == SIGSEGV || sig == SIGBUS || sig == SIGFPE || sig == SIGILL || sig == SIGTRAP || sig == SIGSYS))
 		take_fault(c, t, sig, info, context);
 	else if (t && t->vfork && (void *)act.handler == (void *)SIG_DFL)
 		signal_default(sig);	/* the child's */
@@ -263,6 +280,11 @@ static void on_signal(int sig, siginfo_t *info, void *context)
 	bool ours = info->si_code == SI_QUEUE && info->si_pid == (int)sys_getpid() &&
 		    (what == CARRIER_PREEMPT || what == CARRIER_KICK);
 	struct carrier *c = carrier_here();
+
+	if (unlikely(c && sig == CARRIER_SIGNAL && info->si_code == SI_TKILL && load_relaxed(&c->asked))) {
+		what = exchange(&c->asked, 0);
+		ours = true;
+	}
 
 	if (threadtimer_fired(info)) {
 		signal_announce(c, context);

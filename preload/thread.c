@@ -444,7 +444,9 @@ static void step_aside(struct task *t, uint64_t mode, uint64_t filter)
 	if (load_relaxed(&task_count) > 1 || (mode == SECCOMP_MODE_FILTER && !user_readable((void *)filter, 8)))
 		return;
 	give_back_signals(t);
+	monitor_stop();
 	gate_calls = 0;
+	stat_why("the program has set a filter of system calls");
 }
 
 long thread_seccomp(struct task *t, struct arch_frame *f)

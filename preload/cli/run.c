@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "cli.h"
+#include "confine.h"
 #include "elfkind.h"
 #include "ldpreload.h"
 #include "option.h"
@@ -241,10 +242,15 @@ static char **judge(const struct start *start, const char *path, const char *cal
 	static struct elfkind_work work;
 	const char *end =
 		start->require ? ": --require forbids to run it natively" : ": running it natively";
-	const char *text;
+	const char *text, *call;
 
 	*kind = elfkind_of_path(path, getenv("PATH"), &work);
 	text = elfkind_text(*kind);
+	if (!*text && confine_stops(&call)) {
+		cli_fail(0, "%s cannot be helped: a filter of system calls forbids what Weft needs (%s)%s",
+			 called, call, end);
+		return start->require ? NULL : start->native;
+	}
 	if (!*text)
 		return start->helped;
 	if (!strcmp(work.name, path))
