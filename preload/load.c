@@ -11,6 +11,7 @@
 #include "activate.h"
 #include "conf.h"
 #include "gate.h"
+#include "user.h"
 #include "launch.h"
 #include "log.h"
 #include "standin.h"

@@ -122,7 +122,7 @@ long shared_shmat(struct task *t, struct arch_frame *f)
 long shared_mremap(struct task *t, struct arch_frame *f)
 {
 	bool was = shared_memory((void *)ARG1(f));
-	long p = SYS(__NR_mremap, ARG1(f), ARG2(f), ARG3(f), ARG4(f), ARG5(f));
+	long p = gate_same(t, f);
 
 	if (was && (p > 0 || p < -4095))
 		shared_add((uintptr_t)p, ARG3(f));

@@ -1,6 +1,7 @@
 /* transfer.c -- moving bytes through one descriptor: try without blocking, park, try again */
 #include "transfer.h"
 #include "clock.h"
+#include "user.h"
 
 bool transfer_start(struct transfer *x, struct task *t, struct arch_frame *f, bool in)
 {
@@ -72,26 +73,45 @@ long transfer_run(struct transfer *x)
 	return done ? (long)done : r;
 }
 
-size_t iov_bytes(const struct iovec *iov, int n)
-{
-	size_t sum = 0;
+/* Entries are fetched so many at a time. */
+#define AT_ONCE 8
 
-	for (int i = 0; i < n; i++)
-		sum += iov[i].iov_len;
-	return sum;
+static int fetch(struct task *t, struct iovec *to, const struct iovec *from, int at, int n)
+{
+	return at % AT_ONCE ? 0 : user_copy(t, to, from + at, (size_t)(n - at < AT_ONCE ? n - at : AT_ONCE) * sizeof *to);
 }
 
-int iov_behind(struct iovec *to, int room, const struct iovec *from, int n, size_t done)
+long iov_bytes(struct task *t, const struct iovec *iov, int n)
 {
+	struct iovec some[AT_ONCE];
+	size_t sum = 0;
+
+	for (int i = 0; i < n; i++) {
+		if (fetch(t, some, iov, i, n) < 0)
+			return -EFAULT;
+		sum += some[i % AT_ONCE].iov_len;
+		if ((ssize_t)some[i % AT_ONCE].iov_len < 0 || (ssize_t)sum < 0)
+			return -EINVAL;
+	}
+	return (long)sum;
+}
+
+int iov_behind(struct task *t, struct iovec *to, int room, const struct iovec *from, int n, size_t done)
+{
+	struct iovec some[AT_ONCE];
 	int k = 0;
 
 	for (int i = 0; i < n && k < room; i++) {
-		if (done >= from[i].iov_len) {
-			done -= from[i].iov_len;
+		struct iovec *v = &some[i % AT_ONCE];
+
+		if (fetch(t, some, from, i, n) < 0)
+			return -EFAULT;
+		if (done >= v->iov_len) {
+			done -= v->iov_len;
 			continue;
 		}
-		to[k].iov_base = (char *)from[i].iov_base + done;
-		to[k++].iov_len = from[i].iov_len - done;
+		to[k].iov_base = (char *)v->iov_base + done;
+		to[k++].iov_len = v->iov_len - done;
 		done = 0;
 	}
 	return k;
