@@ -1,4 +1,5 @@
 /* io.c -- read, write and their kin on every kind of descriptor */
+#include <fcntl.h>
 #include <poll.h>
 #include "io.h"
 #include "clock.h"
@@ -32,13 +33,19 @@ static bool raw_terminal(struct transfer *x)
 	       !(tio.lflag & 2 /* ICANON */) && (tio.cc[5] /* VTIME */ || tio.cc[6] /* VMIN */ != 1);
 }
 
+/* Is it open for this? Else the call is refused at once, though it is not ready. */
+static bool fits(const struct transfer *x)
+{
+	return (sys_fcntl(x->number, F_GETFL, 0) & O_ACCMODE) != (x->in ? O_WRONLY : O_RDONLY);
+}
+
 static long once_polled(struct transfer *x, size_t done)
 {
 	struct pollfd p = {x->number, x->in ? POLLIN : POLLOUT, 0};
 	struct iovec some[8];
 	int n;
 
-	if (sys_poll(&p, 1) == 0)
+	if (sys_poll(&p, 1) == 0 && fits(x))
 		return -EAGAIN;
 	if (x->in)
 		return gate_blocking(x->task, __NR_readv, x->number, (long)x->iov, x->iov_count, 0, 0, 0);
@@ -65,7 +72,7 @@ static long transfer_iov(struct transfer *x, enum fd_kind kind)
 	if (want <= 0)
 		return GATE_NATIVE;	/* a bad array is the kernel's to refuse */
 	x->want = (size_t)want;
-	x->once = kind == FD_PIPE || (kind == FD_NOWAIT_IN && x->in) ? once_nowait : once_polled;
+	x->once = kind == FD_PIPE || ((kind == FD_NOWAIT_IN || kind == FD_TIMER) && x->in) ? once_nowait : once_polled;
 	long r = transfer_run(x);
 
 	if (r == -EOPNOTSUPP && x->once == once_nowait) {
@@ -90,6 +97,11 @@ static long vector(struct task *t, struct arch_frame *f, bool in, struct iovec *
 	case FD_NOWAIT_IN:
 	case FD_POLLED:
 	case FD_TTY:
+		return transfer_iov(&x, load_relaxed(&x.fd->kind));
+	case FD_TIMER:
+	case FD_POLLED_IN:
+		if (!in)
+			return number_refused(x.number);
 		return transfer_iov(&x, load_relaxed(&x.fd->kind));
 	case FD_SIGNAL:
 		return in ? sigwait_read(&x) : GATE_NATIVE;

@@ -137,17 +137,29 @@ static long ask(struct ask *a)
 	return r;
 }
 
-static long poll_now(struct ask *a)
+static long poll_look(struct ask *a)
 {
 	return sys_poll(a->fds, a->n);
+}
+
+/* A file system of a process may have to be asked, perhaps one of this very process. */
+static long poll_now(struct ask *a)
+{
+	sched_native_begin(a->task);
+	long r = sys_poll(a->fds, a->n);
+
+	sched_native_end(a->task);
+	return r;
 }
 
 /* The answers alone, as the kernel does it. */
 static long poll_out(struct ask *a, struct pollfd *user, long r)
 {
+	sched_native_begin(a->task);
 	for (unsigned i = 0; i < a->n && r >= 0; i++)
-		if (user_copy(a->task, &user[i].revents, &a->fds[i].revents, sizeof user->revents) < 0)
-			return -EFAULT;
+		if (arch_user_copy(&user[i].revents, &a->fds[i].revents, sizeof user->revents) < 0)
+			r = -EFAULT;
+	sched_native_end(a->task);
 	return r;
 }
 
@@ -155,7 +167,7 @@ static long poll_out(struct ask *a, struct pollfd *user, long r)
 static long poll_until(struct task *t, struct arch_frame *f, int64_t deadline)
 {
 	struct pollfd few[FEW], *user = (void *)ARG1(f);
-	struct ask a = {.task = t, .fds = few, .n = (unsigned)ARG2(f), .deadline = deadline, .now = poll_now, .look = poll_now};
+	struct ask a = {.task = t, .fds = few, .n = (unsigned)ARG2(f), .deadline = deadline, .now = poll_now, .look = poll_look};
 	struct rlimit limit = {0, 0};
 	long r = -EFAULT;
 
@@ -366,7 +378,7 @@ static long epoll_now(struct ask *a)
 static long epoll_until(struct task *t, struct arch_frame *f, int64_t deadline)
 {
 	struct pollfd p = {(int)ARG1(f), POLLIN, 0};
-	struct ask a = {.task = t, .fds = &p, .n = 1, .deadline = deadline, .now = epoll_now, .look = poll_now, .frame = f};
+	struct ask a = {.task = t, .fds = &p, .n = 1, .deadline = deadline, .now = epoll_now, .look = poll_look, .frame = f};
 
 	if (own_has(p.fd))
 		return -EBADF;

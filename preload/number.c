@@ -148,7 +148,7 @@ long number_fstatat(struct task *t, struct arch_frame *f)
 	return ARG4(f) & AT_EMPTY_PATH ? number_refused((int)ARG1(f)) : GATE_NATIVE;
 }
 
-/* The entry of a directory that stands at `at'; its name is cut where it is longer than any number. */
+/* The entry of a directory that stands at `at'; its name is cut where it is longer than any number, or none. */
 struct entry {
 	uint16_t size;
 	char name[12];
@@ -156,8 +156,14 @@ struct entry {
 
 static int entry_read(struct task *t, struct entry *e, const char *at, size_t name)
 {
-	if (user_copy(t, &e->size, at + 16, sizeof e->size) < 0)
+	struct { uint16_t size; char more[2]; } head;	/* what more holds ends with the first byte of a name at 18 or 19 */
+
+	if (user_copy(t, &head, at + 16, sizeof head) < 0)
 		return -EFAULT;
+	e->size = head.size;
+	e->name[0] = head.more[name - 18];
+	if (e->name[0] < '0' || e->name[0] > '9')
+		return 0;
 	return user_text(t, e->name, at + name, sizeof e->name) < 0 ? -EFAULT : 0;
 }
 
@@ -463,7 +469,7 @@ long number_pipe(struct task *t, struct arch_frame *f)
 	return r;
 }
 
-static long made(struct arch_frame *f, uint64_t flags)
+static long made(struct arch_frame *f, enum fd_kind kind, uint64_t flags)
 {
 	struct attempt a = number_attempt();
 	long r;
@@ -472,16 +478,16 @@ static long made(struct arch_frame *f, uint64_t flags)
 		r = arch_syscall((long)f->nr, (long)ARG1(f), (long)ARG2(f), (long)ARG3(f), (long)ARG4(f), 0, 0);
 	while (number_again(&r, &a));
 	if (r >= 0)
-		fd_new((int)r, FD_NOWAIT_IN, FD_OWN | (flags & O_NONBLOCK ? FD_NONBLOCK : 0));
+		fd_new((int)r, kind, FD_OWN | (flags & O_NONBLOCK ? FD_NONBLOCK : 0));
 	return r;
 }
 
 long number_eventfd(struct task *t, struct arch_frame *f)
 {
-	return made(f, f->nr == __NR_eventfd ? 0 : ARG2(f));
+	return made(f, FD_NOWAIT_IN, f->nr == __NR_eventfd ? 0 : ARG2(f));
 }
 
 long number_timerfd(struct task *t, struct arch_frame *f)
 {
-	return made(f, ARG2(f));
+	return made(f, FD_TIMER, ARG2(f));
 }

@@ -255,6 +255,15 @@ long sock_sendmmsg(struct task *t, struct arch_frame *f)
 	return messages(t, f, false);
 }
 
+/* A call on what does not listen is refused at once. */
+static bool listens(int number)
+{
+	int answer = 0;
+	uint32_t n = sizeof answer;
+
+	return SYS(__NR_getsockopt, number, SOL_SOCKET, SO_ACCEPTCONN, &answer, &n) == 0 && answer;
+}
+
 static long accept_on(struct task *t, struct arch_frame *f, int flags)
 {
 	struct fd *e = fd_get((int)ARG1(f));
@@ -265,16 +274,16 @@ static long accept_on(struct task *t, struct arch_frame *f, int flags)
 
 	if (!e || fd_kind_of(e, number) != FD_SOCKET || fd_nonblocking(e, number))
 		return number_make(t, f);
-	if (e->receive_ns)
-		deadline = clock_deadline(e->receive_ns);
+	int64_t receive = fd_limit(e, number, true), send = fd_limit(e, number, false);
 	uint8_t kept = e->flags & (FD_STREAM | FD_TCP);
-	int64_t receive = e->receive_ns, send = e->send_ns;
 
+	if (receive)
+		deadline = clock_deadline(receive);
 	for (;;) {
 		struct pollfd p = {number, POLLIN, 0};
 		uint32_t seen = fd_edges(fd_get(number));
 
-		if (sys_poll(&p, 1)) {
+		if (sys_poll(&p, 1) || flags & ~(SOCK_NONBLOCK | SOCK_CLOEXEC) || !listens(number)) {
 			r = gate_blocking(t, __NR_accept4, number, (long)ARG2(f), (long)ARG3(f), flags, 0, 0);
 			if (number_again(&r, &a))
 				continue;
@@ -355,6 +364,17 @@ long sock_connect(struct task *t, struct arch_frame *f)
 	return r;
 }
 
+/* What waits there has to look: of a send that it ends epoll says nothing. */
+long sock_shutdown(struct task *t, struct arch_frame *f)
+{
+	int number = (int)ARG1(f);
+	long r = own_has(number) ? -EBADF : gate_blocking(t, __NR_shutdown, number, (long)ARG2(f), 0, 0, 0, 0);
+
+	if (r == 0)
+		fd_poke(number);
+	return r;
+}
+
 long sock_setsockopt(struct task *t, struct arch_frame *f)
 {
 	struct fd *e = fd_get((int)ARG1(f));
@@ -385,7 +405,7 @@ long sock_socket(struct task *t, struct arch_frame *f)
 	long r;
 
 	do
-		r = SYS(__NR_socket, ARG1(f), ARG2(f), ARG3(f));
+		r = gate_same(t, f);	/* it may load a module */
 	while (number_again(&r, &a));
 
 	if (r >= 0)

@@ -3,6 +3,9 @@
 #include "clock.h"
 #include "user.h"
 
+#define FIRST_LOOK   100000000ll
+#define LONGEST_LOOK 1600000000ll
+
 bool transfer_start(struct transfer *x, struct task *t, struct arch_frame *f, bool in)
 {
 	struct fd *e = fd_get((int)ARG1(f));
@@ -27,20 +30,35 @@ static bool drained(struct transfer *x)
 	return e->hub && !x->nonblocking && !(e->flags & FD_NONBLOCK);
 }
 
+/* A send on another socket than TCP's ends when either side shuts it down, but epoll says nothing of that while the buffer is
+ * full. shutdown(2) on the same number tells (sock.c); for the peer's, and a duplicate's, it looks again from time to time. */
+static int64_t next_look(struct transfer *x, int64_t deadline)
+{
+	if (x->in || load_relaxed(&x->fd->kind) != FD_SOCKET || x->fd->flags & FD_TCP)
+		return deadline;
+	x->pause = !x->pause ? FIRST_LOOK : x->pause < LONGEST_LOOK ? 2 * x->pause : x->pause;
+	int64_t at = clock_deadline(x->pause);
+
+	return at < deadline ? at : deadline;
+}
+
+/* Whether the call may wait, and for how long, is settled when it first would. */
 static long wait(struct transfer *x, int64_t *deadline)
 {
-	if (x->nonblocking || fd_nonblocking(x->fd, x->number))
-		return -EAGAIN;
-	int64_t limit = x->in ? x->fd->receive_ns : x->fd->send_ns;
+	if (!*deadline) {
+		if (x->nonblocking || fd_nonblocking(x->fd, x->number))
+			return -EAGAIN;
+		int64_t limit = fd_limit(x->fd, x->number, x->in);
 
-	if (!*deadline)
 		*deadline = limit ? clock_deadline(limit) : FOREVER;
-	long r = fd_wait(x->task, &x->number, x->in ? EPOLLIN : EPOLLOUT, *deadline, x->seen);
+	}
+	int64_t until = next_look(x, *deadline);
+	long r = fd_wait(x->task, &x->number, x->in ? EPOLLIN : EPOLLOUT, until, x->seen);
 
 	x->fd = fd_get(x->number);
 	if (r == -ETIMEDOUT)
-		return -EAGAIN;
-	if (r == -ERESTARTSYS && limit)
+		return until < *deadline ? 0 : -EAGAIN;
+	if (r == -ERESTARTSYS && *deadline != FOREVER)
 		return -EINTR;
 	return r;
 }

@@ -23,6 +23,7 @@ struct transfer {
 	struct task *task;
 	uint32_t seen;		/* edges before the last trial */
 	void *arg;
+	int64_t pause;		/* until a send looks again by itself */
 };
 
 /* transfer_run -- run it to its end. Returns as the system call does; -ERESTARTSYS when a signal came before anything moved. */
