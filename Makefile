@@ -20,7 +20,7 @@ VERSION	:= 0.1
 ARCH	:= x86_64
 SHELL	:= /bin/bash
 
-ARCH_S		:= core/arch/$(ARCH)/switch.S
+ARCH_S		:= core/arch/$(ARCH)/switch.S core/arch/$(ARCH)/user.S
 CORE		:= sys log pages conf stat mem clock heap stack task carrier cputime own hub ready timer poll sched futex offload asleep \
 		   monitor fork
 PRELOAD		:= elfkind ldpreload confine text object bytes opcode decoder insn body sites known slot patch user shared credential threadtimer action inject signal \

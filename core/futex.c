@@ -107,22 +107,42 @@ static long wait_foreign(struct futex_foreign *f, struct bucket *b, int64_t dead
 	return load_acquire(&f->word) ? r : 0;
 }
 
+/* A page that another thread has yet to provide is waited for here, where the hub can be handed on, and not under a lock. */
+static long touch(struct task *t, uint32_t *addr)
+{
+	uint32_t value;
+
+	if (likely(t != NULL))
+		sched_native_begin(t);
+	long r = arch_user_load(addr, &value);
+
+	if (likely(t != NULL))
+		sched_native_end(t);
+	return r;
+}
+
 long futex_wait(struct task *t, struct futex_foreign *foreign, uint32_t *addr, uint32_t expected, uint32_t bits,
 		int64_t deadline_ns)
 {
 	struct bucket *b = bucket_of(addr);
 	struct waiter w = {.addr = addr, .bits = bits, .task = t, .foreign = foreign};
+	uint32_t value;
+	long r = touch(t, addr);
 
+	if (r < 0)
+		return r;
 	if (t)
 		sched_arm(t, PARK_FUTEX);
 	else
 		store_relaxed(&foreign->word, 1);
 	lock_take(&b->lock);
-	if (load_seq(addr) != expected) {
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	r = arch_user_load(addr, &value);
+	if (r < 0 || value != expected) {
 		lock_drop(&b->lock);
 		if (t && sched_disarm(t) == WAKE_SIGNAL)
 			return -EINTR;
-		return -EAGAIN;
+		return r < 0 ? r : -EAGAIN;
 	}
 	waiter_link(b, &w);
 	return t ? wait_task(t, b, deadline_ns, &w) : wait_foreign(foreign, b, deadline_ns, &w);
@@ -190,11 +210,14 @@ long futex_requeue(struct hub *me, uint32_t *addr, int n, uint32_t *addr2, int m
 	struct bucket *a = bucket_of(addr), *b = bucket_of(addr2);
 	struct waiter *w, *next;
 	long woken, moved = 0;
+	uint32_t value;
 
 	lock_both(a, b);
-	if (expected && load_seq(addr) != *expected) {
+	long r = expected ? arch_user_load(addr, &value) : 0;
+
+	if (r < 0 || (expected && value != *expected)) {
 		unlock_both(a, b);
-		return -EAGAIN;
+		return r < 0 ? r : -EAGAIN;
 	}
 	woken = wake_locked(me, a, addr, n, ~0u);
 	for (w = a->first; w && moved < move && addr != addr2; w = next) {
@@ -210,20 +233,32 @@ long futex_requeue(struct hub *me, uint32_t *addr, int n, uint32_t *addr2, int m
 	return woken + moved;
 }
 
-static uint32_t apply_op(uint32_t *addr, uint32_t op, uint32_t arg)
+static uint32_t result_of(uint32_t op, uint32_t old, uint32_t arg)
 {
 	switch (op) {
 	case FUTEX_OP_SET:
-		return __atomic_exchange_n(addr, arg, __ATOMIC_SEQ_CST);
+		return arg;
 	case FUTEX_OP_ADD:
-		return __atomic_fetch_add(addr, arg, __ATOMIC_SEQ_CST);
+		return old + arg;
 	case FUTEX_OP_OR:
-		return __atomic_fetch_or(addr, arg, __ATOMIC_SEQ_CST);
+		return old | arg;
 	case FUTEX_OP_ANDN:
-		return __atomic_fetch_and(addr, ~arg, __ATOMIC_SEQ_CST);
+		return old & ~arg;
 	default:
-		return __atomic_fetch_xor(addr, arg, __ATOMIC_SEQ_CST);
+		return old ^ arg;
 	}
+}
+
+static long apply_op(uint32_t *addr, uint32_t op, uint32_t arg, uint32_t *old)
+{
+	uint32_t was;
+	long r = arch_user_load(addr, old);
+
+	do {
+		was = *old;
+		r = r < 0 ? r : arch_user_cas(addr, old, result_of(op, was, arg));
+	} while (r == 0 && *old != was);
+	return r;
 }
 
 static bool compare_op(int32_t old, uint32_t cmp, int32_t arg)
@@ -249,16 +284,18 @@ long futex_wake_op(struct hub *me, uint32_t *addr, int n, uint32_t *addr2, int n
 	struct bucket *a = bucket_of(addr), *b = bucket_of(addr2);
 	uint32_t op = encoded >> 28 & 7, cmp = encoded >> 24 & 15;
 	int32_t oparg = (int32_t)(encoded << 8) >> 20, cmparg = (int32_t)(encoded << 20) >> 20;
+	uint32_t old = 0;
 
 	if (encoded >> 28 & FUTEX_OP_OPARG_SHIFT)
 		oparg = (int32_t)(1u << (oparg & 31));
 	if (op > FUTEX_OP_XOR || cmp > FUTEX_OP_CMP_GE)
 		return -ENOSYS;
 	lock_both(a, b);
-	uint32_t old = apply_op(addr2, op, (uint32_t)oparg);
-	long woken = wake_locked(me, a, addr, n, ~0u);
+	long woken = apply_op(addr2, op, (uint32_t)oparg, &old);
 
-	if (compare_op((int32_t)old, cmp, cmparg))
+	if (woken == 0)
+		woken = wake_locked(me, a, addr, n, ~0u);
+	if (woken >= 0 && compare_op((int32_t)old, cmp, cmparg))
 		woken += wake_locked(me, b, addr2, n2, ~0u);
 	unlock_both(a, b);
 	return woken;

@@ -20,7 +20,8 @@ bool action_ignored(const struct uapi_sigaction *act, int sig)
 
 bool action_ours(const struct uapi_sigaction *act, int sig)
 {
-	return action_caught(act) || (sig == SIGPIPE && (void *)act->handler == (void *)SIG_DFL);
+	/* Faults come from our own accesses to the program's memory, too (user.h), whatever the program does with them. */
+	return action_caught(act) || (sig == SIGPIPE && (void *)act->handler == (void *)SIG_DFL) || sig == SIGSEGV || sig == SIGBUS;
 }
 
 void action_init(void)

@@ -1,7 +1,7 @@
 /* action.h -- what the program has said is to be done with each signal
  *
  * From activation on the actions are ours; the kernel knows one handler, inject_catch (inject.h), for every signal that the
- * program catches. SIG_IGN and SIG_DFL are real, but for SIGPIPE's default.
+ * program catches. SIG_IGN and SIG_DFL are real, but for SIGPIPE's default and for those of faults.
  *
  * Threads: any. Locks: one for the changes; a signal's handler may ask where it has interrupted the program and not us.
  */
@@ -21,7 +21,8 @@ bool action_caught(const struct uapi_sigaction *act);			/* by a handler */
 bool action_ignored(const struct uapi_sigaction *act, int sig);		/* SIG_IGN, or what the default ignores */
 
 /* action_ours -- is the kernel told of inject_catch and not of this action? Of what is caught; and of a broken pipe's default: that
- * signal is the writer's alone, and may be blocked by it. */
+ * signal is the writer's alone, and may be blocked by it; and of SIGSEGV and SIGBUS, always, as our own accesses to the program's
+ * memory may fault (user.h). */
 bool action_ours(const struct uapi_sigaction *act, int sig);
 
 /* action_get -- how it stands just now. action_set -- change it; `next' may be NULL. */

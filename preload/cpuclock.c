@@ -7,6 +7,7 @@
 #include "cpuclock.h"
 #include "cputime.h"
 #include "process.h"
+#include "user.h"
 
 #define THREAD	   4
 #define KIND	   3
@@ -45,7 +46,7 @@ static int64_t ask(uint32_t tid)
 
 long cpuclock_gettime(struct task *t, struct arch_frame *f)
 {
-	struct __kernel_timespec *ts = (void *)ARG2(f);
+	struct __kernel_timespec ts;
 	uint32_t tid = owner(t, (int)ARG1(f));
 	int64_t ns = 0;
 
@@ -54,15 +55,12 @@ long cpuclock_gettime(struct task *t, struct arch_frame *f)
 	cputime_ask();
 	if (tid != t->tid && (ns = ask(tid)) < 0)
 		return GATE_NATIVE;
-	/* What the carrier's clock says; it also tells whether we may write there. */
-	long r = SYS(__NR_clock_gettime, CLOCK_THREAD_CPUTIME_ID, ts);
-
-	if (r < 0)
-		return r;
-	if (tid == t->tid)
-		ns = cputime_own(t, ts->tv_sec * NSEC + ts->tv_nsec);
-	*ts = (struct __kernel_timespec){ns / NSEC, ns % NSEC};
-	return 0;
+	if (tid == t->tid) {
+		SYS(__NR_clock_gettime, CLOCK_THREAD_CPUTIME_ID, &ts);	/* the carrier's */
+		ns = cputime_own(t, ts.tv_sec * NSEC + ts.tv_nsec);
+	}
+	ts = (struct __kernel_timespec){ns / NSEC, ns % NSEC};
+	return user_copy(t, (void *)ARG2(f), &ts, sizeof ts);
 }
 
 /* Calls that only want to know whether there is such a clock: it is like that of any thread. */
@@ -72,5 +70,5 @@ long cpuclock_known(struct task *t, struct arch_frame *f)
 
 	if (!tid || (int)ARG1(f) == CLOCK_THREAD_CPUTIME_ID || ask(tid) < 0)
 		return GATE_NATIVE;
-	return SYS(f->nr, OWN, ARG2(f));
+	return gate_once(t, (long)f->nr, OWN, (long)ARG2(f), 0, 0, 0, 0);
 }

@@ -2,6 +2,7 @@
 #include <dlfcn.h>
 #include "credential.h"
 #include "pages.h"
+#include "user.h"
 
 #define CHANGES	     64		/* who has missed more makes the last ones */
 #define GROUPS	     128
@@ -45,10 +46,8 @@ long credential_change(struct task *t, struct arch_frame *f)
 	if (arch_frame_pc(f) - raw < SYSCALL_SIZE)
 		return GATE_NATIVE;
 	if (c.nr == __NR_setgroups) {
-		if (ARG1(f) > GROUPS || (ARG1(f) && (!user_readable((void *)ARG2(f), 4) ||
-						     !user_readable((uint32_t *)ARG2(f) + ARG1(f) - 1, 4))))
+		if (ARG1(f) > GROUPS || user_copy(t, c.groups, (void *)ARG2(f), ARG1(f) * sizeof c.groups[0]) < 0)
 			return GATE_NATIVE;
-		memcpy(c.groups, (void *)ARG2(f), ARG1(f) * sizeof c.groups[0]);
 	}
 	lock_take(&lock);
 	long r = make(&c);

@@ -10,9 +10,12 @@
  * after the other, while it waits), and unmapped when the exec has failed or the parent goes on.
  */
 #include <fcntl.h>
-#include "elfkind.h"
 #include "exec.h"
+#include "action.h"
+#include "elfkind.h"
+#include "inject.h"
 #include "ldpreload.h"
+#include "user.h"
 
 #define ENTRIES 16384	/* of an environment that is passed on changed */
 #define LIST	"LD_PRELOAD="
@@ -183,11 +186,31 @@ void exec_put(struct room *room)
 		sys_munmap(room, sizeof *room);
 }
 
+/* What is ignored stays so across an exec. But faults have a handler of ours all the same (action.h), of which the kernel would
+ * make the default. A child of vfork may have set an action of its own: that stays. */
+static void faults_ignored(bool ignored)
+{
+	static const int faults[] = {SIGSEGV, SIGBUS};
+	struct uapi_sigaction real;
+
+	for (size_t i = 0; i < ARRAY_SIZE(faults); i++) {
+		struct uapi_sigaction act = action_get(faults[i]);
+
+		if ((void *)act.handler != (void *)SIG_IGN)
+			continue;
+		if (!ignored)
+			action_on_change(faults[i], &act);
+		else if (sys_sigaction(faults[i], NULL, &real) == 0 && real.handler == inject_catch)
+			sys_sigaction(faults[i], &act, NULL);
+	}
+}
+
 long exec_make(struct task *t, struct arch_frame *f)
 {
 	long r;
 
 	exec_forget(t);
+	faults_ignored(true);
 	t->exec = exec_room();
 	if (f->nr == __NR_execve) {
 		struct exec_target x = {.fd = AT_FDCWD, .name = (const char *)ARG1(f)};
@@ -199,6 +222,7 @@ long exec_make(struct task *t, struct arch_frame *f)
 		r = SYS(f->nr, ARG1(f), ARG2(f), ARG3(f), exec_choose(t->exec, &x, (char *const *)ARG4(f)), ARG5(f));
 	}
 	exec_forget(t);
+	faults_ignored(false);
 	return r;
 }
 

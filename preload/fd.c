@@ -195,6 +195,15 @@ long fd_wait(struct task *t, int *number, uint32_t events, int64_t deadline_ns, 
 	return why == WAKE_EVENT ? 0 : why == WAKE_TIMEOUT ? -ETIMEDOUT : -ERESTARTSYS;
 }
 
+int64_t fd_limit(struct fd *e, int number, bool in)
+{
+	if (load_relaxed(&e->kind) == FD_SOCKET && (e->epoch != load_relaxed(&fork_epoch) || !(e->flags & FD_OWN))) {
+		e->receive_ns = fd_ask_limit(number, true);
+		e->send_ns = fd_ask_limit(number, false);
+	}
+	return in ? e->receive_ns : e->send_ns;
+}
+
 static void event(struct hub *h, uint64_t data, uint32_t events)
 {
 	struct fd *e = fd_get((int)(uint32_t)data);
@@ -372,6 +381,18 @@ static void forget(struct fd *e, int number)
 	e->moved = 0;
 	e->lent = 0;
 	store_relaxed(&e->kind, FD_UNKNOWN);
+}
+
+void fd_poke(int number)
+{
+	struct fd *e = fd_known((unsigned)number) ? fd_get(number) : NULL;
+
+	if (!e)
+		return;
+	lock_take(&e->lock);
+	store_release(&e->edges, e->edges + 1);
+	wake_all(e, number);
+	lock_drop(&e->lock);
 }
 
 void fd_closing(int number)

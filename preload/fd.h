@@ -31,8 +31,10 @@ enum fd_kind {
 	FD_PLAIN,	/* never waits, or has no way to wait: files, directories, /dev/null */
 	FD_SOCKET,
 	FD_PIPE,	/* honours RWF_NOWAIT */
-	FD_NOWAIT_IN,	/* honours it for reads only: eventfd, timerfd, signalfd */
-	FD_POLLED,	/* only poll tells: FIFO, inotify */
+	FD_NOWAIT_IN,	/* honours it for reads only: eventfd */
+	FD_TIMER,	/* the same, and a write never waits */
+	FD_POLLED,	/* only poll tells: FIFO */
+	FD_POLLED_IN,	/* the same of reads; a write never waits: inotify, fanotify, userfaultfd */
 	FD_TTY,		/* the same, and a raw one may want more than poll says */
 	FD_EPOLL,
 	FD_RING,	/* of io_uring, made here, and for any kernel thread */
@@ -80,7 +82,7 @@ struct fd *fd_get(int number);
 
 bool fd_known(unsigned number);	/* has its block of 1024 ever been asked for? */
 
-/* fd_kind_of -- its kind, asked of the kernel where not known. */
+/* fd_kind_of -- its kind, asked of the kernel where not known: the hub may be handed on meanwhile. For a task. */
 enum fd_kind fd_kind_of(struct fd *e, int number);
 
 enum fd_kind fd_ask_kind(struct fd *e, int number);	/* kind.c: always of the kernel; fills in what goes with the kind */
@@ -120,6 +122,13 @@ void fd_let_go(int number, int original);
 
 /* fd_closing -- this number is about to be closed or replaced: move its waiters, forget it. */
 void fd_closing(int number);
+
+/* fd_limit -- SO_RCVTIMEO or SO_SNDTIMEO of a socket (0: none); asked anew where another number may have set it. */
+int64_t fd_limit(struct fd *e, int number, bool in);
+int64_t fd_ask_limit(int number, bool in);	/* kind.c: of the kernel */
+
+/* fd_poke -- something has happened that epoll does not tell: who waits there looks again. */
+void fd_poke(int number);
 
 /* fd_shared -- descriptions may be shared with another process from now on (fork, SCM_RIGHTS). Returns the fork epoch, which
  * the child of a fork is told by fd_child. */

@@ -11,26 +11,20 @@
 #include "futex.h"
 #include "mem.h"
 #include "shared.h"
+#include "user.h"
 
 /* An absolute deadline on `clock', as ours. */
-static int64_t absolute(const struct __kernel_timespec *ts, int clock)
+static int64_t absolute(struct task *t, const struct __kernel_timespec *ts, int clock)
 {
 	int64_t ns;
 
 	if (!ts)
 		return FOREVER;
-	if (!user_readable(ts, sizeof *ts))
-		return -EFAULT;
-	ns = clock_from(ts);
+	ns = user_duration(t, ts);
 	if (clock == CLOCK_MONOTONIC || ns < 0 || ns == FOREVER)
 		return ns;
 	ns -= clock_ns(clock);
 	return ns > 0 ? clock_deadline(ns) : 0;
-}
-
-static int64_t relative(const struct __kernel_timespec *ts)
-{
-	return user_deadline(ts);
 }
 
 static bool bad_address(const uint32_t *addr)
@@ -41,23 +35,31 @@ static bool bad_address(const uint32_t *addr)
 static long lock_pi(struct task *t, uint32_t *addr, int64_t deadline)
 {
 	bool waited = false;
+	uint32_t word;
 
 	for (;;) {
-		uint32_t word = load_seq(addr), owner = word & FUTEX_TID_MASK;
+		long r = user_load(t, addr, &word);
+		uint32_t owner = word & FUTEX_TID_MASK, was = word;
 
+		if (r < 0)
+			return r;
 		if (owner == 0) {
-			if (cas(addr, word, (word & FUTEX_OWNER_DIED) | t->tid | (waited ? FUTEX_WAITERS : 0)))
-				return 0;
+			r = user_cas(t, addr, &was, (word & FUTEX_OWNER_DIED) | t->tid | (waited ? FUTEX_WAITERS : 0));
+			if (r < 0 || was == word)
+				return r;
 			continue;
 		}
 		if (owner == t->tid)
 			return -EDEADLK;
-		if (!(word & FUTEX_WAITERS) && !cas(addr, word, word | FUTEX_WAITERS))
+		if (!(word & FUTEX_WAITERS) && ((r = user_cas(t, addr, &was, word | FUTEX_WAITERS)) < 0 || was != word)) {
+			if (r < 0)
+				return r;
 			continue;
-		long r = futex_wait(t, NULL, addr, word | FUTEX_WAITERS, ~0u, deadline);
+		}
+		r = futex_wait(t, NULL, addr, word | FUTEX_WAITERS, ~0u, deadline);
 
 		waited = true;
-		if (r == -ETIMEDOUT)
+		if (r == -ETIMEDOUT || r == -EFAULT)
 			return r;
 		if (r == -EINTR)
 			return -ERESTARTSYS;
@@ -66,18 +68,32 @@ static long lock_pi(struct task *t, uint32_t *addr, int64_t deadline)
 
 static long trylock_pi(struct task *t, uint32_t *addr)
 {
-	uint32_t word = load_seq(addr);
+	uint32_t word, was;
+	long r = user_load(t, addr, &word);
 
+	if (r < 0)
+		return r;
 	if ((word & FUTEX_TID_MASK) == t->tid)
 		return -EDEADLK;
-	return !(word & FUTEX_TID_MASK) && cas(addr, word, (word & FUTEX_OWNER_DIED) | t->tid) ? 0 : -EAGAIN;
+	was = word;
+	if (!(word & FUTEX_TID_MASK))
+		r = user_cas(t, addr, &was, (word & FUTEX_OWNER_DIED) | t->tid);
+	return r < 0 ? r : !(word & FUTEX_TID_MASK) && was == word ? 0 : -EAGAIN;
 }
 
 static long unlock_pi(struct task *t, uint32_t *addr)
 {
-	if ((load_seq(addr) & FUTEX_TID_MASK) != t->tid)
+	uint32_t word;
+	long r = user_load(t, addr, &word);
+
+	if (r < 0)
+		return r;
+	if ((word & FUTEX_TID_MASK) != t->tid)
 		return -EPERM;
-	store_seq(addr, 0);
+	for (uint32_t was = word; (r = user_cas(t, addr, &was, 0)) == 0 && was != word;)
+		word = was;	/* another has come to wait */
+	if (r < 0)
+		return r;
 	futex_wake(sched_hub(t), addr, 1, ~0u);
 	return 0;
 }
@@ -100,18 +116,24 @@ static long operate(struct task *t, struct futex_foreign *foreign, struct arch_f
 	uint32_t *addr = (uint32_t *)ARG1(f), val = (uint32_t)ARG3(f), expected = (uint32_t)ARG6(f);
 	int op = (int)ARG2(f), clock = op & FUTEX_CLOCK_REALTIME ? CLOCK_REALTIME : CLOCK_MONOTONIC;
 	struct __kernel_timespec *ts = (void *)ARG4(f);
-	struct hub *me = t ? sched_hub(t) : NULL;
+	bool looks = (op & FUTEX_CMD_MASK) == FUTEX_CMP_REQUEUE || (op & FUTEX_CMD_MASK) == FUTEX_WAKE_OP;
+	uint32_t word;
 
 	if (op & FUTEX_CLOCK_REALTIME && (op & FUTEX_CMD_MASK) != FUTEX_WAIT_BITSET)
 		return -ENOSYS;
 	if (((op & FUTEX_CMD_MASK) == FUTEX_REQUEUE || (op & FUTEX_CMD_MASK) == FUTEX_CMP_REQUEUE) &&
 	    ((int)val < 0 || (int)ARG4(f) < 0))
 		return -EINVAL;
+	/* What is looked at under a lock is asked for before, when the page can still be waited for. */
+	if (looks && user_load(t, (op & FUTEX_CMD_MASK) == FUTEX_WAKE_OP ? (uint32_t *)ARG5(f) : addr, &word) < 0)
+		return -EFAULT;
+	struct hub *me = t ? sched_hub(t) : NULL;
+
 	switch (op & FUTEX_CMD_MASK) {
 	case FUTEX_WAIT:
-		return wait(t, foreign, f, ~0u, relative(ts));
+		return wait(t, foreign, f, ~0u, user_deadline(t, ts));
 	case FUTEX_WAIT_BITSET:
-		return wait(t, foreign, f, expected, absolute(ts, clock));
+		return wait(t, foreign, f, expected, absolute(t, ts, clock));
 	case FUTEX_WAKE:
 		return futex_wake(me, addr, (int)val, ~0u);
 	case FUTEX_WAKE_BITSET:
@@ -142,7 +164,7 @@ static long operate_pi(struct task *t, struct arch_frame *f, int op)
 		return trylock_pi(t, addr);
 	if (cmd == FUTEX_UNLOCK_PI)
 		return unlock_pi(t, addr);
-	deadline = absolute((void *)ARG4(f), cmd == FUTEX_LOCK_PI || op & FUTEX_CLOCK_REALTIME ? CLOCK_REALTIME : CLOCK_MONOTONIC);
+	deadline = absolute(t, (void *)ARG4(f), cmd == FUTEX_LOCK_PI || op & FUTEX_CLOCK_REALTIME ? CLOCK_REALTIME : CLOCK_MONOTONIC);
 	return deadline < 0 ? deadline : lock_pi(t, addr, deadline);
 }
 

@@ -59,10 +59,21 @@ static inline long gate_again(struct task *t, struct arch_frame *f)
 			     (long)ARG6(f));
 }
 
-/* user_readable -- can n <= 24 bytes of the program be read? Asked before a park, where a fault would be ours. */
-bool user_readable(const void *p, size_t n);
+/* gate_once -- make a call that does not wait, but reads or writes the program's memory: a page of it may be one that another
+ * thread has yet to provide, and the hub may be handed on meanwhile. */
+static inline long gate_once(struct task *t, long nr, long a, long b, long c, long d, long e, long f)
+{
+	sched_native_begin(t);
+	long r = arch_syscall(nr, a, b, c, d, e, f);
 
-/* user_deadline -- an absolute deadline from a relative timespec (NULL: FOREVER). -EFAULT, -EINVAL as negatives. */
-int64_t user_deadline(const struct __kernel_timespec *ts);
+	sched_native_end(t);
+	return r;
+}
+
+/* gate_same -- the frame's own call, which does not wait, made here. */
+static inline long gate_same(struct task *t, struct arch_frame *f)
+{
+	return gate_once(t, (long)f->nr, (long)ARG1(f), (long)ARG2(f), (long)ARG3(f), (long)ARG4(f), (long)ARG5(f), (long)ARG6(f));
+}
 
 #endif

@@ -75,6 +75,10 @@ void inject_restart(struct carrier *c, void *context)
 	greg_t *r = uc->uc_mcontext.gregs;
 
 	if (r[REG_RAX] == -EINTR && behind_call(c, (uintptr_t)r[REG_RIP])) {
+		if (c->native_nr == __NR_close) {	/* it has closed the number, which may be another's by now */
+			r[REG_RAX] = 0;
+			return;
+		}
 		r[REG_RIP] -= 2;
 		r[REG_RAX] = (greg_t)c->native_nr;
 	}
@@ -210,6 +214,17 @@ static void take_fault(struct carrier *c, struct task *t, int sig, const siginfo
 		sys_sigaction(sig, &dfl, NULL);
 }
 
+/* A fault in one of our own accesses to the program's memory is that access's result. */
+static bool take_user_fault(ucontext_t *uc)
+{
+	greg_t *pc = &uc->uc_mcontext.gregs[REG_RIP];
+
+	if ((uintptr_t)*pc - (uintptr_t)arch_user_start >= (uintptr_t)(arch_user_end - arch_user_start))
+		return false;
+	*pc = (greg_t)arch_user_fault;
+	return true;
+}
+
 static bool is_broken_pipe(int sig, const ucontext_t *uc)
 {
 	return sig == SIGPIPE && uc->uc_mcontext.gregs[REG_RAX] == -EPIPE;
@@ -255,6 +270,8 @@ static bool take_trapped(struct carrier *c, const siginfo_t *info, void *context
 
 void inject_catch(int sig, siginfo_t *info, void *context)
 {
+	if (info->si_code > 0 && (sig == SIGSEGV || sig == SIGBUS) && take_user_fault(context))
+		return;
 	struct carrier *c = carrier_here();
 	struct task *t = c ? c->current : NULL;
 	struct uapi_sigaction act = action_get(sig);

@@ -1,4 +1,5 @@
 /* io.c -- read, write and their kin on every kind of descriptor */
+#include <fcntl.h>
 #include <poll.h>
 #include "io.h"
 #include "clock.h"
@@ -7,15 +8,16 @@
 #include "offload.h"
 #include "sigwait.h"
 #include "sock.h"
+#include "user.h"
 
 #define PIECE 4096	/* what a FIFO is sure to take when poll says that it takes something */
 
 static long once_nowait(struct transfer *x, size_t done)
 {
 	struct iovec some[8];
-	int n = iov_behind(some, 8, x->iov, x->iov_count, done);
-	long r = SYS(x->in ? __NR_preadv2 : __NR_pwritev2, x->number, done ? some : x->iov, done ? n : x->iov_count, -1, -1,
-		     RWF_NOWAIT);
+	int n = done ? iov_behind(x->task, some, 8, x->iov, x->iov_count, done) : x->iov_count;
+	long r = n < 0 ? n : transfer_try(x, x->in ? __NR_preadv2 : __NR_pwritev2, (uintptr_t)(done ? some : x->iov), (uint64_t)n,
+					  ~0ull, ~0ull, RWF_NOWAIT);
 
 	if (r == -EOPNOTSUPP)		/* not what we took it for */
 		store_relaxed(&x->fd->kind, FD_POLLED);
@@ -31,17 +33,25 @@ static bool raw_terminal(struct transfer *x)
 	       !(tio.lflag & 2 /* ICANON */) && (tio.cc[5] /* VTIME */ || tio.cc[6] /* VMIN */ != 1);
 }
 
+/* Is it open for this? Else the call is refused at once, though it is not ready. */
+static bool fits(const struct transfer *x)
+{
+	return (sys_fcntl(x->number, F_GETFL, 0) & O_ACCMODE) != (x->in ? O_WRONLY : O_RDONLY);
+}
+
 static long once_polled(struct transfer *x, size_t done)
 {
 	struct pollfd p = {x->number, x->in ? POLLIN : POLLOUT, 0};
 	struct iovec some[8];
 	int n;
 
-	if (sys_poll(&p, 1) == 0)
+	if (sys_poll(&p, 1) == 0 && fits(x))
 		return -EAGAIN;
 	if (x->in)
 		return gate_blocking(x->task, __NR_readv, x->number, (long)x->iov, x->iov_count, 0, 0, 0);
-	n = iov_behind(some, 8, x->iov, x->iov_count, done);
+	n = iov_behind(x->task, some, 8, x->iov, x->iov_count, done);
+	if (n < 0)
+		return n;
 	if (x->want > PIECE) {	/* a piece that it takes for sure */
 		n = 1;
 		if (some[0].iov_len > PIECE)
@@ -57,10 +67,12 @@ static long transfer_iov(struct transfer *x, enum fd_kind kind)
 	if (kind == FD_TTY && raw_terminal(x))
 		return offload_call(x->task, __NR_readv, x->number, (long)x->iov, x->iov_count, 0, 0, 0);
 	x->whole = !x->in && (kind == FD_PIPE || kind == FD_POLLED || kind == FD_TTY);
-	x->want = iov_bytes(x->iov, x->iov_count);
-	if (x->want == 0)
-		return GATE_NATIVE;
-	x->once = kind == FD_PIPE || (kind == FD_NOWAIT_IN && x->in) ? once_nowait : once_polled;
+	long want = iov_bytes(x->task, x->iov, x->iov_count);
+
+	if (want <= 0)
+		return GATE_NATIVE;	/* a bad array is the kernel's to refuse */
+	x->want = (size_t)want;
+	x->once = kind == FD_PIPE || ((kind == FD_NOWAIT_IN || kind == FD_TIMER) && x->in) ? once_nowait : once_polled;
 	long r = transfer_run(x);
 
 	if (r == -EOPNOTSUPP && x->once == once_nowait) {
@@ -85,6 +97,11 @@ static long vector(struct task *t, struct arch_frame *f, bool in, struct iovec *
 	case FD_NOWAIT_IN:
 	case FD_POLLED:
 	case FD_TTY:
+		return transfer_iov(&x, load_relaxed(&x.fd->kind));
+	case FD_TIMER:
+	case FD_POLLED_IN:
+		if (!in)
+			return number_refused(x.number);
 		return transfer_iov(&x, load_relaxed(&x.fd->kind));
 	case FD_SIGNAL:
 		return in ? sigwait_read(&x) : GATE_NATIVE;
@@ -118,10 +135,7 @@ long io_write(struct task *t, struct arch_frame *f)
 
 static long checked_vector(struct task *t, struct arch_frame *f, bool in)
 {
-	const struct iovec *iov = (void *)ARG2(f);
-
-	/* A bad array is the kernel's to refuse; so is one that wraps a page that cannot be read. */
-	if (ARG3(f) - 1 >= 1024 || !user_readable(iov, sizeof *iov) || !user_readable(iov + ARG3(f) - 1, sizeof *iov))
+	if (ARG3(f) - 1 >= 1024)
 		return GATE_NATIVE;
 	return vector(t, f, in, (void *)ARG2(f), (int)ARG3(f));
 }

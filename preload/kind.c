@@ -6,8 +6,9 @@
 #include "clock.h"
 #include "log.h"
 
-static int64_t socket_time(int number, int option)
+int64_t fd_ask_limit(int number, bool in)
 {
+	int option = in ? SO_RCVTIMEO : SO_SNDTIMEO;
 	struct { int64_t s, us; } tv = {0, 0};
 	uint32_t n = sizeof tv;
 
@@ -22,8 +23,8 @@ static void ask_socket(struct fd *e, int number)
 
 	SYS(__NR_getsockopt, number, SOL_SOCKET, SO_TYPE, &type, &n);
 	SYS(__NR_getsockopt, number, SOL_SOCKET, SO_PROTOCOL, &protocol, &n);
-	e->receive_ns = socket_time(number, SO_RCVTIMEO);
-	e->send_ns = socket_time(number, SO_SNDTIMEO);
+	e->receive_ns = fd_ask_limit(number, true);
+	e->send_ns = fd_ask_limit(number, false);
 	e->drained = 0;
 	e->flags = (uint8_t)((type == SOCK_STREAM ? FD_STREAM : 0) | (protocol == 6 ? FD_TCP : 0));
 }
@@ -62,20 +63,27 @@ static enum fd_kind ask_anonymous(struct fd *e, int number)
 	link[n > 0 ? n : 0] = 0;
 	if (!memcmp(link, "anon_inode:[eventp", 18))
 		return FD_EPOLL;
-	if (!memcmp(link, "anon_inode:[eventfd", 19) || !memcmp(link, "anon_inode:[timerfd", 19))
+	if (!memcmp(link, "anon_inode:[eventfd", 19))
 		return FD_NOWAIT_IN;
+	if (!memcmp(link, "anon_inode:[timerfd", 19))
+		return FD_TIMER;
 	if (!memcmp(link, "anon_inode:[signalfd", 20)) {
 		e->send_ns = (int64_t)ask_signals(number);
 		return FD_SIGNAL;
 	}
-	return FD_POLLED;
+	if (!memcmp(link, "anon_inode:inotify", 18) || !memcmp(link, "anon_inode:[fanotify", 20) ||
+	    !memcmp(link, "anon_inode:[userfaul", 20))
+		return FD_POLLED_IN;
+	return FD_PLAIN;	/* whether it waits, and whether poll tells, its kernel knows */
 }
 
 enum fd_kind fd_ask_kind(struct fd *e, int number)
 {
+	struct task *t = task_self();
 	struct stat st;
 
-	if (SYS(__NR_fstat, number, &st) < 0)
+	/* A file system may have to be asked, perhaps one of this very process. */
+	if (gate_once(t, __NR_fstat, number, (long)&st, 0, 0, 0, 0) < 0)
 		return FD_UNKNOWN;
 	switch (st.st_mode & S_IFMT) {
 	case S_IFSOCK:
@@ -91,7 +99,7 @@ enum fd_kind fd_ask_kind(struct fd *e, int number)
 	case S_IFCHR: {
 		char termios[256];
 
-		return SYS(__NR_ioctl, number, 0x5401 /* TCGETS */, termios) == 0 ? FD_TTY : FD_PLAIN;
+		return gate_once(t, __NR_ioctl, number, 0x5401 /* TCGETS */, (long)termios, 0, 0, 0) == 0 ? FD_TTY : FD_PLAIN;
 	}
 	case 0:
 		return ask_anonymous(e, number);

@@ -14,6 +14,7 @@
 #include "conf.h"
 #include "confine.h"
 #include "gate.h"
+#include "user.h"
 #include "launch.h"
 #include "log.h"
 #include "standin.h"

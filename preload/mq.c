@@ -13,14 +13,15 @@
 #include "mq.h"
 #include "clock.h"
 #include "number.h"
+#include "user.h"
 
 /* The limit is a point in time of CLOCK_REALTIME. Returns a deadline, or as a negative why the call ends at once. */
-static int64_t deadline_of(const struct __kernel_timespec *at)
+static int64_t deadline_of(struct task *t, const struct __kernel_timespec *at)
 {
 	int64_t ns = FOREVER;
 
 	if (at)
-		ns = user_readable(at, sizeof *at) ? clock_from(at) : -EFAULT;
+		ns = user_duration(t, at);
 	if (ns < 0 || ns == FOREVER)
 		return ns;
 	ns -= clock_ns(CLOCK_REALTIME);
@@ -31,7 +32,7 @@ static long transmit(struct task *t, struct arch_frame *f, uint32_t events)
 {
 	static const struct __kernel_timespec passed;
 	int number = (int)ARG1(f), original = number;
-	int64_t deadline = deadline_of((void *)ARG5(f));
+	int64_t deadline = deadline_of(t, (void *)ARG5(f));
 	long r = deadline < 0 ? deadline : number_refused(number);
 
 	if (r != GATE_NATIVE || !fd_get(number))

@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include "name.h"
 #include "number.h"
+#include "user.h"
 
 #define PREFIX "/proc/self/task/"
 
@@ -55,9 +56,12 @@ long name_open(struct task *t, struct arch_frame *f)
 	const char *path = (const char *)(f->nr == __NR_open || f->nr == __NR_creat ? ARG1(f) : ARG2(f));
 	uint64_t flags = f->nr == __NR_open ? ARG2(f) : f->nr == __NR_openat ? ARG3(f) : 0;
 
-	/* The first bytes first: all other names cost no more than that. */
-	if (f->nr != __NR_openat2 && user_readable(path, sizeof PREFIX < 12 ? sizeof PREFIX : 12) && path[0] == '/' && path[1] == 'p') {
-		uint32_t tid = comm_of(path);
+	char name[48];
+
+	/* The first bytes first: all other names cost no more than that. A longer one is none of ours. */
+	if (f->nr != __NR_openat2 && user_copy(t, name, path, 2) == 0 && name[0] == '/' && name[1] == 'p') {
+		long n = user_text(t, name, path, sizeof name);
+		uint32_t tid = n >= 0 && n < (long)sizeof name - 1 ? comm_of(name) : 0;
 
 		if (tid)
 			return open_comm(tid, flags);
@@ -67,18 +71,19 @@ long name_open(struct task *t, struct arch_frame *f)
 
 long name_write(struct transfer *x)
 {
-	size_t n = iov_bytes(x->iov, x->iov_count);
-	long r = -ESRCH;
+	long n = iov_bytes(x->task, x->iov, x->iov_count), r = -ESRCH;
+	struct iovec first;
+	char name[16] = {0};
 
+	if (n < 0 || user_copy(x->task, &first, x->iov, sizeof first) < 0 ||
+	    user_copy(x->task, name, first.iov_base, first.iov_len < 15 ? first.iov_len : 15) < 0)
+		return -EFAULT;
 	lock_take(&task_lock);
 	struct task *t = task_by_tid((uint32_t)x->fd->receive_ns);
 
 	if (t) {
-		size_t k = x->iov[0].iov_len < 15 ? x->iov[0].iov_len : 15;
-
-		memset(t->name, 0, sizeof t->name);
-		memcpy(t->name, x->iov[0].iov_base, k);
-		r = (long)n;
+		memcpy(t->name, name, sizeof t->name);
+		r = n;
 	}
 	lock_drop(&task_lock);
 	return r;

@@ -9,6 +9,7 @@
 #include "clock.h"
 #include "log.h"
 #include "offload.h"
+#include "user.h"
 #include "pages.h"
 
 /* While one of ours is in use that stands in the way: */
@@ -112,10 +113,15 @@ bool number_again(long *result, struct attempt *a)
 	return false;
 }
 
-void number_pair(int made[2], struct attempt *a)
+long number_pair(struct task *t, int made[2], int *to, struct attempt *a)
 {
 	for (int i = 0; i < 2; i++)
 		enlarge(made[i] = (int)settle(made[i], a));
+	if (user_copy(t, to, made, 2 * sizeof *made) == 0)
+		return 0;
+	sys_close(made[0]);
+	sys_close(made[1]);
+	return -EFAULT;
 }
 
 /* Calls that make a descriptor of a kind to be asked for. */
@@ -146,6 +152,25 @@ long number_long(struct task *t, struct arch_frame *f)
 long number_fstatat(struct task *t, struct arch_frame *f)
 {
 	return ARG4(f) & AT_EMPTY_PATH ? number_refused((int)ARG1(f)) : GATE_NATIVE;
+}
+
+/* The entry of a directory that stands at `at'; its name is cut where it is longer than any number, or none. */
+struct entry {
+	uint16_t size;
+	char name[12];
+};
+
+static int entry_read(struct task *t, struct entry *e, const char *at, size_t name)
+{
+	struct { uint16_t size; char more[2]; } head;	/* what more holds ends with the first byte of a name at 18 or 19 */
+
+	if (user_copy(t, &head, at + 16, sizeof head) < 0)
+		return -EFAULT;
+	e->size = head.size;
+	e->name[0] = head.more[name - 18];
+	if (e->name[0] < '0' || e->name[0] > '9')
+		return 0;
+	return user_text(t, e->name, at + name, sizeof e->name) < 0 ? -EFAULT : 0;
 }
 
 static bool is_own_entry(const char *name)
@@ -188,15 +213,19 @@ long number_getdents(struct task *t, struct arch_frame *f)
 		long n = gate_again(t, f), to = 0;
 
 		for (long at = 0, size; at < n; at += size) {
-			size = *(uint16_t *)(buf + at + 16);
-			if (is_own_entry(buf + at + name)) {
+			struct entry e;
+
+			if (entry_read(t, &e, buf + at, name) < 0 || !e.size)
+				return to ? to : -EFAULT;
+			size = e.size;
+			if (is_own_entry(e.name)) {
 				if (!asked && !lists_descriptors((int)ARG1(f)))
 					return n;
 				asked = true;
 				continue;
 			}
-			if (to != at)
-				memmove(buf + to, buf + at, (size_t)size);
+			if (to != at && user_copy(t, buf + to, buf + at, (size_t)size) < 0)
+				return -EFAULT;
 			to += size;
 		}
 		if (n <= 0 || to)	/* all of it hidden is not the end: ask for more */
@@ -210,14 +239,14 @@ static bool is_known(const struct fd *e)
 }
 
 /* A number that we know nothing of may be none of the program's, but the first place of one of ours that is just being made: the
- * call is made while none is. */
-static long held(struct arch_frame *f)
+ * kernel is asked while none is. What is open then, and not ours, is the program's until the program itself closes it. */
+static bool held_open(int number)
 {
 	own_hold();
-	long r = own_has((int)ARG1(f)) ? -EBADF : arch_syscall((long)f->nr, (long)ARG1(f), (long)ARG2(f), (long)ARG3(f), 0, 0, 0);
+	bool open = !own_has(number) && sys_fcntl(number, F_GETFD, 0) >= 0;
 
 	own_drop();
-	return r;
+	return open;
 }
 
 long number_close(struct task *t, struct arch_frame *f)
@@ -228,7 +257,8 @@ long number_close(struct task *t, struct arch_frame *f)
 	if (own_has(number))
 		return -EBADF;
 	fd_closing(number);
-	return known ? GATE_NATIVE : held(f);	/* it may block: SO_LINGER, or a file system's flush */
+	/* It may block (SO_LINGER, a file system's flush), so it is made with nothing held. */
+	return known || held_open(number) ? GATE_NATIVE : -EBADF;
 }
 
 static void share(int number)
@@ -261,7 +291,8 @@ long number_dup(struct task *t, struct arch_frame *f)
 	return copied((int)ARG1(f), r);
 }
 
-/* With our numbers held where they are, or ours might come to stand where the call closes. */
+/* With our numbers held where they are, or one of ours might come to stand where the call puts the copy. Returns GATE_NATIVE where
+ * something of the program's stands: none of ours can come there, and the call closes it, which may block. */
 static long dup_held(struct arch_frame *f, int from, int to)
 {
 	if (own_has(from))
@@ -269,6 +300,8 @@ static long dup_held(struct arch_frame *f, int from, int to)
 	if (from != to && sys_fcntl(from, F_GETFD, 0) >= 0) {
 		fd_closing(to);
 		share(from);
+		if (sys_fcntl(to, F_GETFD, 0) >= 0)
+			return GATE_NATIVE;
 	}
 	return arch_syscall((long)f->nr, from, to, (long)ARG3(f), 0, 0, 0);
 }
@@ -315,6 +348,36 @@ static void forget_range(unsigned first, unsigned last)
 	}
 }
 
+/* How many numbers the table of descriptors has. */
+static unsigned table_size(struct task *t)
+{
+	char text[2048];
+	long fd = sys_open("/proc/thread-self/status", O_RDONLY | O_CLOEXEC, 0), n = fd < 0 ? 0 : sys_read((int)fd, text, sizeof text);
+	unsigned size = 0;
+
+	if (fd >= 0)
+		sys_close((int)fd);
+	for (long i = 0; i + 8 < n && !size; i++)
+		if (!memcmp(text + i, "\nFDSize:", 8))
+			for (i += 8; i < n && text[i] != '\n'; i++)
+				size = text[i] < '0' ? size : size * 10 + (unsigned)(text[i] - '0');
+	return size ? size : 1u << 20;
+}
+
+/* One after the other, as the kernel does it: a close that blocks is made with nothing held, beside what others do. */
+static long close_each(struct task *t, unsigned first, unsigned last)
+{
+	unsigned end = table_size(t);
+
+	for (unsigned n = first; n <= last && n < end; n++) {
+		if (!held_open((int)n))
+			continue;
+		fd_closing((int)n);
+		gate_once(t, __NR_close, (int)n, 0, 0, 0, 0, 0);
+	}
+	return 0;
+}
+
 /* Close around our own descriptors. */
 long number_close_range(struct task *t, struct arch_frame *f)
 {
@@ -326,6 +389,8 @@ long number_close_range(struct task *t, struct arch_frame *f)
 		return GATE_NATIVE;
 	if (flags & CLOSE_RANGE_CLOEXEC)
 		return GATE_NATIVE;	/* ours are close-on-exec already */
+	if (!flags && load_relaxed(&task_count) > 1)
+		return close_each(t, first, last);
 	own_hold();
 	forget_range(first, last);
 	while ((ours = own_next(from)) >= 0 && (unsigned)ours <= last) {
@@ -365,7 +430,7 @@ long number_fcntl(struct task *t, struct arch_frame *f)
 			__atomic_fetch_and(&e->flags, (uint8_t)~FD_NONBLOCK, __ATOMIC_RELAXED);
 		return r;
 	case F_GETFD:
-		return known ? GATE_NATIVE : held(f);
+		return known || held_open(number) ? GATE_NATIVE : -EBADF;
 	default:
 		return GATE_NATIVE;
 	}
@@ -379,9 +444,13 @@ long number_ioctl(struct task *t, struct arch_frame *f)
 		return -EBADF;
 	if (ARG2(f) != FIONBIO)
 		return GATE_NATIVE;
-	long r = SYS(__NR_ioctl, ARG1(f), FIONBIO, ARG3(f));
+	int on;
 
-	if (r == 0 && e && *(int *)ARG3(f))
+	if (user_copy(t, &on, (int *)ARG3(f), sizeof on) < 0)
+		return GATE_NATIVE;
+	long r = SYS(__NR_ioctl, ARG1(f), FIONBIO, &on);
+
+	if (r == 0 && e && on)
 		__atomic_fetch_or(&e->flags, FD_NONBLOCK, __ATOMIC_RELAXED);
 	else if (r == 0 && e)
 		__atomic_fetch_and(&e->flags, (uint8_t)~FD_NONBLOCK, __ATOMIC_RELAXED);
@@ -390,7 +459,7 @@ long number_ioctl(struct task *t, struct arch_frame *f)
 
 long number_pipe(struct task *t, struct arch_frame *f)
 {
-	int *made = (int *)ARG1(f);
+	int made[2];
 	uint64_t flags = f->nr == __NR_pipe ? 0 : ARG2(f);
 	struct attempt a = number_attempt();
 	long r;
@@ -400,13 +469,13 @@ long number_pipe(struct task *t, struct arch_frame *f)
 	while (number_again(&r, &a));
 
 	if (r == 0)
-		number_pair(made, &a);
+		r = number_pair(t, made, (int *)ARG1(f), &a);
 	for (int i = 0; r == 0 && i < 2; i++)
 		fd_new(made[i], FD_PIPE, FD_OWN | (flags & O_NONBLOCK ? FD_NONBLOCK : 0));
 	return r;
 }
 
-static long made(struct arch_frame *f, uint64_t flags)
+static long made(struct arch_frame *f, enum fd_kind kind, uint64_t flags)
 {
 	struct attempt a = number_attempt();
 	long r;
@@ -415,16 +484,16 @@ static long made(struct arch_frame *f, uint64_t flags)
 		r = arch_syscall((long)f->nr, (long)ARG1(f), (long)ARG2(f), (long)ARG3(f), (long)ARG4(f), 0, 0);
 	while (number_again(&r, &a));
 	if (r >= 0)
-		fd_new((int)r, FD_NOWAIT_IN, FD_OWN | (flags & O_NONBLOCK ? FD_NONBLOCK : 0));
+		fd_new((int)r, kind, FD_OWN | (flags & O_NONBLOCK ? FD_NONBLOCK : 0));
 	return r;
 }
 
 long number_eventfd(struct task *t, struct arch_frame *f)
 {
-	return made(f, f->nr == __NR_eventfd ? 0 : ARG2(f));
+	return made(f, FD_NOWAIT_IN, f->nr == __NR_eventfd ? 0 : ARG2(f));
 }
 
 long number_timerfd(struct task *t, struct arch_frame *f)
 {
-	return made(f, ARG2(f));
+	return made(f, FD_TIMER, ARG2(f));
 }

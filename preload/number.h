@@ -14,7 +14,7 @@ struct attempt {
 	unsigned least;		/* the number asked for, or one above it */
 };
 bool number_again(long *result, struct attempt *a);
-void number_pair(int made[2], struct attempt *a);	/* the same for a call that has made two */
+long number_pair(struct task *t, int made[2], int *to, struct attempt *a);	/* the same for a call that has made two */
 
 static inline struct attempt number_attempt(void)
 {

@@ -12,6 +12,7 @@
 #include "exec.h"
 #include "gate.h"
 #include "obstacle.h"
+#include "user.h"
 
 #define RR_PAGE	    0x70000000ul	/* rr maps its system calls there */
 #define RR_PRESENCE 1008		/* and answers this one with 0 */

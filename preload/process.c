@@ -73,9 +73,11 @@ bool process_vfork_child(struct task *t)
 long process_execve(struct task *t, struct arch_frame *f)
 {
 	signal_expose(t);
+	sched_native_begin(t);	/* it reads files and the program's memory, and goes back to no other carrier before it is covered */
 	long r = exec_make(t, f);
 
 	signal_cover();
+	sched_native_end(t);
 	return r;
 }
 
@@ -125,7 +127,7 @@ long process_wait4(struct task *t, struct arch_frame *f)
 	if (options & WNOHANG)
 		return GATE_NATIVE;
 	for (;;) {
-		long r = SYS(__NR_wait4, pid, ARG2(f), options | WNOHANG, ARG4(f));
+		long r = gate_once(t, __NR_wait4, pid, (long)ARG2(f), (long)options | WNOHANG, (long)ARG4(f), 0, 0);
 
 		if (r)
 			return r;

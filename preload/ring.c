@@ -13,6 +13,7 @@
 #include "ring.h"
 #include "clock.h"
 #include "number.h"
+#include "user.h"
 
 /* What IORING_ENTER_EXT_ARG points to; older headers have a pad in the place of least_us. */
 struct wait_arg {
@@ -33,17 +34,17 @@ static long enter(struct task *t, int number, uint64_t submit, uint64_t least, u
 }
 
 /* The deadline of a wait that is ours; negative: it is not. */
-static int64_t deadline_of(const struct arch_frame *f)
+static int64_t deadline_of(struct task *t, const struct arch_frame *f)
 {
-	const struct wait_arg *arg = (void *)ARG5(f);
+	struct wait_arg arg;
 
 	if (((uint32_t)ARG4(f) & ~(uint32_t)OURS) || !(ARG4(f) & IORING_ENTER_GETEVENTS) || (uint32_t)ARG3(f) != 1)
 		return -EINVAL;
 	if (!(ARG4(f) & IORING_ENTER_EXT_ARG))
-		return arg ? -EINVAL : FOREVER;	/* a signal mask */
-	if (ARG6(f) != sizeof *arg || !user_readable(arg, sizeof *arg) || arg->sigmask || arg->least_us)
+		return ARG5(f) ? -EINVAL : FOREVER;	/* a signal mask */
+	if (ARG6(f) != sizeof arg || user_copy(t, &arg, (void *)ARG5(f), sizeof arg) < 0 || arg.sigmask || arg.least_us)
 		return -EINVAL;
-	return user_deadline((void *)arg->ts);
+	return user_deadline(t, (void *)arg.ts);
 }
 
 static long reap(struct task *t, int *number, int64_t deadline)
@@ -65,17 +66,17 @@ static long reap(struct task *t, int *number, int64_t deadline)
 
 long ring_setup(struct task *t, struct arch_frame *f)
 {
-	const uint32_t *flags = &((struct io_uring_params *)ARG2(f))->flags;
+	uint32_t flags;
 	struct attempt a = number_attempt();
 	long r;
 
-	if (!user_readable(flags, sizeof *flags) || *flags & NO_NUMBER)
+	if (user_copy(t, &flags, &((struct io_uring_params *)ARG2(f))->flags, sizeof flags) < 0 || flags & NO_NUMBER)
 		return GATE_NATIVE;
 	do
 		r = gate_again(t, f);
 	while (number_again(&r, &a));
 	if (r >= 0)
-		fd_new((int)r, *flags & FOR_ONE ? FD_PLAIN : FD_RING, FD_OWN);
+		fd_new((int)r, flags & FOR_ONE ? FD_PLAIN : FD_RING, FD_OWN);
 	return r;
 }
 
@@ -84,7 +85,7 @@ long ring_enter(struct task *t, struct arch_frame *f)
 	int number = (int)ARG1(f), original = number;
 	struct fd *e = fd_get(number);
 	uint32_t submit = (uint32_t)ARG2(f);
-	int64_t deadline = deadline_of(f);
+	int64_t deadline = deadline_of(t, f);
 	long submitted = 0, r;
 
 	if (deadline < 0 || !e || load_relaxed(&e->kind) != FD_RING)

@@ -6,6 +6,7 @@
 #include "log.h"
 #include "pages.h"
 #include "threadtimer.h"
+#include "user.h"
 
 #define INTERNAL  (3ull << 31)		/* SIGCANCEL and SIGSETXID: only libc itself ever blocks these, for a moment */
 #define SETXID	  33
@@ -56,7 +57,7 @@ static void count(struct task *t, uint64_t mask)
 }
 
 /* What carriers are to block: what all tasks do. The signal that preempts comes through all the same; when it is the program's,
- * inject.c asks whether it is held back. */
+ * inject.c asks whether it is held back. Faults come through as well: they may be those of our own accesses (user.h). */
 static uint64_t blocked_by_all(void)
 {
 	uint64_t all = 0;
@@ -64,7 +65,7 @@ static uint64_t blocked_by_all(void)
 	for (int i = 0; i < SIGNALS; i++)
 		all |= (uint64_t)(blockers[i] && blockers[i] >= tasks) << i;
 	store_relaxed(&held, (all & signal_bit(CARRIER_SIGNAL)) != 0);
-	return all & ~signal_bit(CARRIER_SIGNAL);
+	return all & ~(signal_bit(CARRIER_SIGNAL) | signal_bit(SIGSEGV) | signal_bit(SIGBUS));
 }
 
 bool signal_held(void)
@@ -330,11 +331,13 @@ long signal_mask_enter(struct task *t, const uint64_t *mask, size_t size)
 		return 0;
 	if (size != UAPI_SIGSET_SIZE)
 		return -EINVAL;
-	if (!user_readable(mask, sizeof *mask))
+	uint64_t set;
+
+	if (user_copy(t, &set, mask, sizeof set) < 0)
 		return -EFAULT;
 	t->sigsaved = t->sigmask;
 	t->sigrestore = true;
-	t->sigmask = *mask & ~(signal_bit(SIGKILL) | signal_bit(SIGSTOP));
+	t->sigmask = set & ~(signal_bit(SIGKILL) | signal_bit(SIGSTOP));
 	mask_changed(t);
 	return 0;
 }
@@ -453,10 +456,9 @@ long signal_rt_sigaction(struct task *t, struct arch_frame *f)
 
 	if (ARG4(f) != UAPI_SIGSET_SIZE || sig < 1 || sig > SIGNALS || (act && (sig == SIGKILL || sig == SIGSTOP)))
 		return -EINVAL;
-	if (act && (!user_readable(act, 16) || !user_readable((char *)act + 16, 16)))
-		return -EFAULT;
 	if (act) {
-		next = *act;
+		if (user_copy(t, &next, act, sizeof next) < 0)
+			return -EFAULT;
 		settle(t, f, sig);
 	}
 	if (act)
@@ -464,9 +466,7 @@ long signal_rt_sigaction(struct task *t, struct arch_frame *f)
 	action_set(sig, act ? &next : NULL, &was);
 	if (act && action_ignored(&next, sig))
 		drop_pending(sig);
-	if (old)
-		*old = was;
-	return 0;
+	return old ? user_copy(t, old, &was, sizeof was) : 0;
 }
 
 long signal_rt_sigprocmask(struct task *t, struct arch_frame *f)
@@ -477,7 +477,9 @@ long signal_rt_sigprocmask(struct task *t, struct arch_frame *f)
 	if (ARG4(f) != UAPI_SIGSET_SIZE)
 		return -EINVAL;
 	if (set) {
-		bits = *set & ~(signal_bit(SIGKILL) | signal_bit(SIGSTOP));
+		if (user_copy(t, &bits, set, sizeof bits) < 0)
+			return -EFAULT;
+		bits &= ~(signal_bit(SIGKILL) | signal_bit(SIGSTOP));
 		if (ARG1(f) == SIG_BLOCK)
 			t->sigmask |= bits;
 		else if (ARG1(f) == SIG_UNBLOCK)
@@ -488,21 +490,19 @@ long signal_rt_sigprocmask(struct task *t, struct arch_frame *f)
 			return -EINVAL;
 		mask_changed(t);
 	}
-	if (old)
-		*old = was;
-	return 0;
+	return old ? user_copy(t, old, &was, sizeof was) : 0;
 }
 
 long signal_sigaltstack(struct task *t, struct arch_frame *f)
 {
-	const stack_t *ss = (void *)ARG1(f);
+	stack_t next, *ss = ARG1(f) ? &next : NULL;
 	stack_t *old = (void *)ARG2(f), was;
 	bool on = arch_frame_sp(f) - t->sigalt_sp < t->sigalt_size;
 
 	was = (stack_t){.ss_sp = (void *)t->sigalt_sp, .ss_size = t->sigalt_size,
 			.ss_flags = t->sigalt_size ? (on ? SS_ONSTACK : 0) : SS_DISABLE};
 	if (ss) {
-		if (!user_readable(ss, 16))
+		if (user_copy(t, &next, (void *)ARG1(f), sizeof next) < 0)
 			return -EFAULT;
 		if (on)
 			return -EPERM;
@@ -513,19 +513,18 @@ long signal_sigaltstack(struct task *t, struct arch_frame *f)
 		t->sigalt_sp = ss->ss_flags & SS_DISABLE ? 0 : (uintptr_t)ss->ss_sp;
 		t->sigalt_size = ss->ss_flags & SS_DISABLE ? 0 : ss->ss_size;
 	}
-	if (old)
-		*old = was;
-	return 0;
+	return old ? user_copy(t, old, &was, sizeof was) : 0;
 }
 
 long signal_rt_sigpending(struct task *t, struct arch_frame *f)
 {
-	uint64_t *to = (void *)ARG1(f);
-	long r = SYS(__NR_rt_sigpending, to, ARG2(f));
+	uint64_t set = 0;
+	long r = SYS(__NR_rt_sigpending, &set, ARG2(f) < sizeof set ? ARG2(f) : sizeof set);
 
-	if (r == 0)
-		*to = (*to | load_relaxed(&t->sigpending) | load_relaxed(&process_pending)) & t->sigmask;
-	return r;
+	if (r < 0 || ARG2(f) > sizeof set)
+		return -EINVAL;
+	set = (set | load_relaxed(&t->sigpending) | load_relaxed(&process_pending)) & t->sigmask;
+	return user_copy(t, (void *)ARG1(f), &set, ARG2(f));
 }
 
 static long send_to(struct task *me, uint32_t tid, int sig)

@@ -10,6 +10,7 @@
 #include "inject.h"
 #include "number.h"
 #include "signal.h"
+#include "user.h"
 
 #define PAUSE 5000000ll
 
@@ -56,60 +57,64 @@ static long wait_for(struct task *t, uint64_t set, siginfo_t *info, int64_t dead
 long sigwait_rt_sigtimedwait(struct task *t, struct arch_frame *f)
 {
 	const struct __kernel_timespec *ts = (void *)ARG3(f);
-	const uint64_t *set = (void *)ARG1(f);
+	uint64_t set;
 	siginfo_t info;
 	int64_t deadline;
 
 	if (ARG4(f) != UAPI_SIGSET_SIZE)
 		return -EINVAL;
-	if (!user_readable(set, 8))
+	if (user_copy(t, &set, (void *)ARG1(f), sizeof set) < 0)
 		return -EFAULT;
-	deadline = ts && user_readable(ts, 16) && !ts->tv_sec && !ts->tv_nsec ? 0 : user_deadline(ts);
+	deadline = ts ? user_duration(t, ts) : FOREVER;
 	if (deadline < 0)
 		return deadline;
-	t->sigwait = *set & ~(signal_bit(SIGKILL) | signal_bit(SIGSTOP));
+	if (deadline && deadline != FOREVER)
+		deadline = clock_deadline(deadline);
+	t->sigwait = set & ~(signal_bit(SIGKILL) | signal_bit(SIGSTOP));
 	long r = wait_for(t, t->sigwait, &info, deadline);
 
 	t->sigwait = 0;
-	if (r > 0 && ARG2(f))
-		*(siginfo_t *)ARG2(f) = info;
+	if (r > 0 && ARG2(f) && user_copy(t, (void *)ARG2(f), &info, sizeof info) < 0)
+		return -EFAULT;	/* and the signal is lost, as natively */
 	return r;
 }
 
 long sigwait_signalfd(struct task *t, struct arch_frame *f)
 {
-	const uint64_t *set = (void *)ARG2(f);
+	uint64_t set;
 	uint64_t flags = f->nr == __NR_signalfd ? 0 : ARG4(f);
 	struct attempt a = number_attempt();
 	long r;
 
-	if (!user_readable(set, 8))
+	if (user_copy(t, &set, (void *)ARG2(f), sizeof set) < 0)
 		return GATE_NATIVE;
 	do
-		r = arch_syscall((long)f->nr, (long)ARG1(f), (long)ARG2(f), (long)ARG3(f), (long)ARG4(f), 0, 0);
+		r = arch_syscall((long)f->nr, (long)ARG1(f), (long)&set, (long)ARG3(f), (long)ARG4(f), 0, 0);
 	while (number_again(&r, &a));
 	if (r < 0)
 		return r;
 	if ((int)ARG1(f) < 0)
 		fd_new((int)r, FD_SIGNAL, FD_OWN | (flags & O_NONBLOCK ? FD_NONBLOCK : 0));
 	if (fd_get((int)r))
-		fd_get((int)r)->send_ns = (int64_t)*set;	/* nothing is ever sent there: the field holds its set */
+		fd_get((int)r)->send_ns = (int64_t)set;	/* nothing is ever sent there: the field holds its set */
 	return r;
 }
 
 static long once(struct transfer *x, size_t done)
 {
 	struct signalfd_siginfo out = {0};
+	struct iovec first;
 	siginfo_t info;
 	int sig = signal_take(x->task, x->task->sigwait, &info);
 
 	if (!sig)
-		return SYS(__NR_preadv2, x->number, x->iov, x->iov_count, -1, -1, RWF_NOWAIT);
+		return transfer_try(x, __NR_preadv2, (uintptr_t)x->iov, (uint64_t)x->iov_count, ~0ull, ~0ull, RWF_NOWAIT);
 	out.ssi_signo = (uint32_t)sig;
 	out.ssi_code = info.si_code;
 	out.ssi_pid = (uint32_t)info.si_pid;
 	out.ssi_uid = info.si_uid;
-	memcpy(x->iov[0].iov_base, &out, sizeof out);
+	if (user_copy(x->task, &first, x->iov, sizeof first) < 0 || user_copy(x->task, first.iov_base, &out, sizeof out) < 0)
+		return -EFAULT;
 	return sizeof out;
 }
 
@@ -118,7 +123,9 @@ long sigwait_read(struct transfer *x)
 	struct task *t = x->task;
 	long r;
 
-	if (x->iov[0].iov_len < sizeof(struct signalfd_siginfo))
+	struct iovec first;
+
+	if (user_copy(t, &first, x->iov, sizeof first) < 0 || first.iov_len < sizeof(struct signalfd_siginfo))
 		return GATE_NATIVE;
 	x->once = once;
 	t->sigwait = (uint64_t)x->fd->send_ns;

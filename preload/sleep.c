@@ -4,6 +4,7 @@
  */
 #include "sleep.h"
 #include "clock.h"
+#include "user.h"
 
 static long sleep_until(struct task *t, int64_t deadline, struct __kernel_timespec *left)
 {
@@ -19,15 +20,14 @@ static long sleep_until(struct task *t, int64_t deadline, struct __kernel_timesp
 			return 0;
 	} while (!(load_relaxed(&t->sigpending) & ~t->sigmask));
 	now = clock_now();
-	if (left)
-		*left = (struct __kernel_timespec){now < deadline ? (deadline - now) / NSEC : 0,
-						   now < deadline ? (deadline - now) % NSEC : 0};
-	return -EINTR;
+	struct __kernel_timespec rest = {now < deadline ? (deadline - now) / NSEC : 0, now < deadline ? (deadline - now) % NSEC : 0};
+
+	return left && user_copy(t, left, &rest, sizeof rest) < 0 ? -EFAULT : -EINTR;
 }
 
 long sleep_nanosleep(struct task *t, struct arch_frame *f)
 {
-	int64_t deadline = ARG1(f) ? user_deadline((void *)ARG1(f)) : -EFAULT;
+	int64_t deadline = ARG1(f) ? user_deadline(t, (void *)ARG1(f)) : -EFAULT;
 
 	return deadline < 0 ? deadline : sleep_until(t, deadline, (void *)ARG2(f));
 }
@@ -40,9 +40,7 @@ long sleep_clock_nanosleep(struct task *t, struct arch_frame *f)
 
 	if (id != CLOCK_REALTIME && id != CLOCK_MONOTONIC && id != CLOCK_BOOTTIME && id != CLOCK_TAI)
 		return GATE_NATIVE;
-	if (!ts || !user_readable(ts, sizeof *ts))
-		return -EFAULT;
-	deadline = clock_from(ts);
+	deadline = user_duration(t, ts);
 	if (deadline < 0)
 		return deadline;
 	if (!(ARG2(f) & TIMER_ABSTIME))

@@ -11,6 +11,7 @@
 #include "clock.h"
 #include "number.h"
 #include "offload.h"
+#include "user.h"
 
 #define FIRST_PAUSE   100000ll
 #define LONGEST_PAUSE 5000000ll
@@ -29,8 +30,7 @@ static long once_recvfrom(struct transfer *x, size_t done)
 {
 	struct arch_frame *f = x->frame;
 	size_t n = x->want - done;
-	long r = SYS(__NR_recvfrom, x->number, ARG2(f) + done, n, (ARG4(f) & ~(uint64_t)MSG_WAITALL) | MSG_DONTWAIT, ARG5(f),
-		     ARG6(f));
+	long r = transfer_try(x, __NR_recvfrom, ARG2(f) + done, n, (ARG4(f) & ~(uint64_t)MSG_WAITALL) | MSG_DONTWAIT, ARG5(f), ARG6(f));
 
 	return ARG4(f) & MSG_PEEK ? r : note_short(x, r, n);
 }
@@ -39,19 +39,19 @@ static long once_sendto(struct transfer *x, size_t done)
 {
 	struct arch_frame *f = x->frame;
 
-	return SYS(__NR_sendto, x->number, ARG2(f) + done, x->want - done, ARG4(f) | MSG_DONTWAIT, ARG5(f), ARG6(f));
+	return transfer_try(x, __NR_sendto, ARG2(f) + done, x->want - done, ARG4(f) | MSG_DONTWAIT, ARG5(f), ARG6(f));
 }
 
 static long once_read(struct transfer *x, size_t done)
 {
 	size_t n = x->want - done;
 
-	return note_short(x, SYS(__NR_recvfrom, x->number, ARG2(x->frame) + done, n, MSG_DONTWAIT, 0, 0), n);
+	return note_short(x, transfer_try(x, __NR_recvfrom, ARG2(x->frame) + done, n, MSG_DONTWAIT, 0, 0), n);
 }
 
 static long once_write(struct transfer *x, size_t done)
 {
-	return SYS(__NR_sendto, x->number, ARG2(x->frame) + done, x->want - done, MSG_DONTWAIT, 0, 0);
+	return transfer_try(x, __NR_sendto, ARG2(x->frame) + done, x->want - done, MSG_DONTWAIT, 0, 0);
 }
 
 /* Not a socket after all: the number was closed where we could not see. */
@@ -127,20 +127,29 @@ static long once_message(struct transfer *x, size_t done)
 	struct iovec some[8];
 
 	if (!done) {
-		long r = SYS(nr, x->number, user, flags);
+		long r = transfer_try(x, nr, (uintptr_t)user, flags, 0, 0, 0), want = 0;
 
-		if (r > 0 && x->whole)
-			x->want = iov_bytes(user->msg_iov, (int)user->msg_iovlen);
-		if (r > 0 && !x->in && user->msg_controllen)
+		if (r <= 0 || (x->in && !x->whole))
+			return r;
+		if (user_copy(x->task, &m, user, sizeof m) < 0)
+			m.msg_iovlen = m.msg_controllen = 0;	/* it has gone meanwhile: what was moved is moved */
+		want = x->whole ? iov_bytes(x->task, m.msg_iov, (int)m.msg_iovlen) : 0;
+		x->want = want > 0 ? (size_t)want : 0;
+		if (!x->in && m.msg_controllen)
 			fd_shared();	/* descriptors may be on their way to another process */
 		return r;
 	}
-	m = *user;
+	if (user_copy(x->task, &m, user, sizeof m) < 0)
+		return -EFAULT;
+	int n = iov_behind(x->task, some, 8, m.msg_iov, (int)m.msg_iovlen, done);
+
+	if (n < 0)
+		return n;
 	m.msg_iov = some;
-	m.msg_iovlen = (size_t)iov_behind(some, 8, user->msg_iov, (int)user->msg_iovlen, done);
+	m.msg_iovlen = (size_t)n;
 	m.msg_control = NULL;
 	m.msg_controllen = 0;
-	return SYS(nr, x->number, &m, flags);
+	return transfer_try(x, nr, (uintptr_t)&m, flags, 0, 0, 0);
 }
 
 static long message(struct task *t, struct arch_frame *f, bool in)
@@ -172,17 +181,23 @@ static long once_vector(struct transfer *x, size_t done)
 	struct msghdr m = {.msg_iov = x->iov, .msg_iovlen = (size_t)x->iov_count};
 
 	if (done) {
+		int n = iov_behind(x->task, some, 8, x->iov, x->iov_count, done);
+
+		if (n < 0)
+			return n;
 		m.msg_iov = some;
-		m.msg_iovlen = (size_t)iov_behind(some, 8, x->iov, x->iov_count, done);
+		m.msg_iovlen = (size_t)n;
 	}
-	return SYS(x->in ? __NR_recvmsg : __NR_sendmsg, x->number, &m, MSG_DONTWAIT);
+	return transfer_try(x, x->in ? __NR_recvmsg : __NR_sendmsg, (uintptr_t)&m, MSG_DONTWAIT, 0, 0, 0);
 }
 
 long sock_vector(struct transfer *x)
 {
-	x->want = iov_bytes(x->iov, x->iov_count);
-	if (!x->want)
+	long want = iov_bytes(x->task, x->iov, x->iov_count);
+
+	if (want <= 0)
 		return GATE_NATIVE;
+	x->want = (size_t)want;
 	x->whole = !x->in && x->fd->flags & FD_STREAM;
 	x->once = once_vector;
 	store_relaxed(&x->fd->drained, 0);
@@ -201,7 +216,7 @@ static long messages(struct task *t, struct arch_frame *f, bool in)
 	if (!e || ARG4(f) & MSG_DONTWAIT || fd_kind_of(e, number) != FD_SOCKET || fd_nonblocking(e, number))
 		return GATE_NATIVE;
 	if (in && ARG5(f)) {
-		limit = user_deadline((void *)ARG5(f));
+		limit = user_deadline(t, (void *)ARG5(f));
 		if (limit < 0)
 			return limit;
 	} else if (in ? e->receive_ns : e->send_ns) {
@@ -214,7 +229,8 @@ static long messages(struct task *t, struct arch_frame *f, bool in)
 
 		uint32_t seen = fd_edges(fd_get(number));
 
-		r = SYS(in ? __NR_recvmmsg : __NR_sendmmsg, number, at, ARG3(f) - done, ARG4(f) | MSG_DONTWAIT, 0);
+		r = gate_once(t, in ? __NR_recvmmsg : __NR_sendmmsg, number, (long)at, (long)ARG3(f) - done,
+			      (long)ARG4(f) | MSG_DONTWAIT, 0, 0);
 		if (r > 0)
 			done += (unsigned)r;
 		if (r > 0 && (!in || !(ARG4(f) & MSG_WAITFORONE)) && limit > clock_now())
@@ -239,6 +255,15 @@ long sock_sendmmsg(struct task *t, struct arch_frame *f)
 	return messages(t, f, false);
 }
 
+/* A call on what does not listen is refused at once. */
+static bool listens(int number)
+{
+	int answer = 0;
+	uint32_t n = sizeof answer;
+
+	return SYS(__NR_getsockopt, number, SOL_SOCKET, SO_ACCEPTCONN, &answer, &n) == 0 && answer;
+}
+
 static long accept_on(struct task *t, struct arch_frame *f, int flags)
 {
 	struct fd *e = fd_get((int)ARG1(f));
@@ -249,16 +274,16 @@ static long accept_on(struct task *t, struct arch_frame *f, int flags)
 
 	if (!e || fd_kind_of(e, number) != FD_SOCKET || fd_nonblocking(e, number))
 		return number_make(t, f);
-	if (e->receive_ns)
-		deadline = clock_deadline(e->receive_ns);
+	int64_t receive = fd_limit(e, number, true), send = fd_limit(e, number, false);
 	uint8_t kept = e->flags & (FD_STREAM | FD_TCP);
-	int64_t receive = e->receive_ns, send = e->send_ns;
 
+	if (receive)
+		deadline = clock_deadline(receive);
 	for (;;) {
 		struct pollfd p = {number, POLLIN, 0};
 		uint32_t seen = fd_edges(fd_get(number));
 
-		if (sys_poll(&p, 1)) {
+		if (sys_poll(&p, 1) || flags & ~(SOCK_NONBLOCK | SOCK_CLOEXEC) || !listens(number)) {
 			r = gate_blocking(t, __NR_accept4, number, (long)ARG2(f), (long)ARG3(f), flags, 0, 0);
 			if (number_again(&r, &a))
 				continue;
@@ -325,7 +350,7 @@ long sock_connect(struct task *t, struct arch_frame *f)
 
 	for (int64_t pause = FIRST_PAUSE;; pause *= 2) {
 		sys_fcntl(number, F_SETFL, fl | O_NONBLOCK);
-		r = SYS(__NR_connect, number, ARG2(f), ARG3(f));
+		r = gate_once(t, __NR_connect, number, (long)ARG2(f), (long)ARG3(f), 0, 0, 0);
 		sys_fcntl(number, F_SETFL, fl);
 		if (r != -EAGAIN)
 			break;
@@ -339,10 +364,22 @@ long sock_connect(struct task *t, struct arch_frame *f)
 	return r;
 }
 
+/* What waits there has to look: of a send that it ends epoll says nothing. */
+long sock_shutdown(struct task *t, struct arch_frame *f)
+{
+	int number = (int)ARG1(f);
+	long r = own_has(number) ? -EBADF : gate_blocking(t, __NR_shutdown, number, (long)ARG2(f), 0, 0, 0, 0);
+
+	if (r == 0)
+		fd_poke(number);
+	return r;
+}
+
 long sock_setsockopt(struct task *t, struct arch_frame *f)
 {
 	struct fd *e = fd_get((int)ARG1(f));
-	long r = SYS(__NR_setsockopt, ARG1(f), ARG2(f), ARG3(f), ARG4(f), ARG5(f));
+	long r = own_has((int)ARG1(f)) ? -EBADF : gate_blocking(t, __NR_setsockopt, (long)ARG1(f), (long)ARG2(f), (long)ARG3(f),
+								(long)ARG4(f), (long)ARG5(f), 0);
 
 	if (!e || r < 0 || ARG2(f) != SOL_SOCKET)
 		return r;
@@ -368,7 +405,7 @@ long sock_socket(struct task *t, struct arch_frame *f)
 	long r;
 
 	do
-		r = SYS(__NR_socket, ARG1(f), ARG2(f), ARG3(f));
+		r = gate_same(t, f);	/* it may load a module */
 	while (number_again(&r, &a));
 
 	if (r >= 0)
@@ -378,16 +415,16 @@ long sock_socket(struct task *t, struct arch_frame *f)
 
 long sock_socketpair(struct task *t, struct arch_frame *f)
 {
-	int *made = (int *)ARG4(f);
+	int made[2];
 	struct attempt a = number_attempt();
 	long r;
 
 	do
-		r = SYS(__NR_socketpair, ARG1(f), ARG2(f), ARG3(f), ARG4(f));
+		r = SYS(__NR_socketpair, ARG1(f), ARG2(f), ARG3(f), made);
 	while (number_again(&r, &a));
 
 	if (r == 0)
-		number_pair(made, &a);
+		r = number_pair(t, made, (int *)ARG4(f), &a);
 	for (int i = 0; r == 0 && i < 2; i++)
 		fd_new(made[i], FD_SOCKET, flags_of(ARG1(f), ARG2(f)));
 	return r;

@@ -8,6 +8,6 @@ long sock_simple(struct task *t, struct arch_frame *f, bool in);	/* read, write 
 long sock_vector(struct transfer *x);					/* readv, writev */
 
 gate_handler sock_recvfrom, sock_sendto, sock_recvmsg, sock_sendmsg, sock_recvmmsg, sock_sendmmsg, sock_accept, sock_accept4,
-	sock_connect, sock_setsockopt, sock_socket, sock_socketpair;
+	sock_connect, sock_shutdown, sock_setsockopt, sock_socket, sock_socketpair;
 
 #endif

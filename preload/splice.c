@@ -21,6 +21,7 @@
 #include "splice.h"
 #include "clock.h"
 #include "number.h"
+#include "user.h"
 
 #define LEAST 4096ull	/* bytes that a socket takes for sure when poll calls it writable */
 #define SURE  8192ull	/* room below which it may be full, with what the kernel adds to bytes */
@@ -122,11 +123,13 @@ static bool side_fits(const struct side *s)
 static bool file_goes_on(struct way *w)
 {
 	const int64_t *at = (void *)ARG3(w->frame);
+	int64_t position;
 	char byte;
 
-	if (at && !user_readable(at, sizeof *at))
+	if (at && user_copy(w->task, &position, at, sizeof position) < 0)
 		return false;
-	int64_t position = at ? *at : SYS(__NR_lseek, w->from.number, 0, SEEK_CUR);
+	if (!at)
+		position = SYS(__NR_lseek, w->from.number, 0, SEEK_CUR);
 
 	return gate_blocking(w->task, __NR_pread64, w->from.number, (long)&byte, 1, position, 0, 0) == 1;
 }

@@ -13,6 +13,7 @@
 #include "thread.h"
 #include "action.h"
 #include "conf.h"
+#include "confine.h"
 #include "futex.h"
 #include "inject.h"
 #include "log.h"
@@ -22,6 +23,7 @@
 #include "shared.h"
 #include "signal.h"
 #include "stack.h"
+#include "user.h"
 
 #define PTHREAD_FLAGS (CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SYSVSEM | CLONE_SIGHAND | CLONE_THREAD | CLONE_SETTLS | \
 		       CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID)
@@ -36,8 +38,11 @@ struct birth {
 
 static long make_task(struct task *parent, struct arch_frame *f, const struct birth *b)
 {
-	struct task *t = task_new(0);
+	struct task *t = NULL;
 
+	if (user_copy(parent, (char *)b->tls + ARCH_TCB_TASK, &t, sizeof t) < 0)
+		return GATE_NATIVE;	/* no thread control block of libc's: the kernel's affair */
+	t = task_new(0);
 	if (!t)
 		return -EAGAIN;
 	t->fs = b->tls;
@@ -56,7 +61,7 @@ static long make_task(struct task *parent, struct arch_frame *f, const struct bi
 	arch_tcb_set_task(b->tls, t);
 	if (load_relaxed(arch_tcb_stack(b->tls)))
 		stack_resume(arch_tcb_stack(b->tls));
-	*b->parent_tid = (int)t->tid;
+	user_copy(parent, b->parent_tid, &t->tid, sizeof t->tid);
 	t->sp = arch_prepare_clone((void *)b->stack_top, f);
 	stat_settle();
 	STAT_ADD(t->hub, tasks_created, 1);
@@ -95,13 +100,13 @@ long thread_clone(struct task *t, struct arch_frame *f)
 
 long thread_clone3(struct task *t, struct arch_frame *f)
 {
-	const struct clone_args *a = (void *)ARG1(f);
+	struct clone_args a;
 
-	if (ARG2(f) < CLONE_ARGS_SIZE_VER0 || !user_readable(a, 16))
+	if (ARG2(f) < CLONE_ARGS_SIZE_VER0 || user_copy(t, &a, (void *)ARG1(f), CLONE_ARGS_SIZE_VER0) < 0)
 		return GATE_NATIVE;
 	struct birth b = {
-		.flags = a->flags, .stack_lo = a->stack, .stack_top = a->stack + a->stack_size,
-		.parent_tid = (int *)a->parent_tid, .child_tid = (int *)a->child_tid, .tls = a->tls,
+		.flags = a.flags, .stack_lo = a.stack, .stack_top = a.stack + a.stack_size,
+		.parent_tid = (int *)a.parent_tid, .child_tid = (int *)a.child_tid, .tls = a.tls,
 	};
 
 	return clone_any(t, f, &b);
@@ -110,12 +115,15 @@ long thread_clone3(struct task *t, struct arch_frame *f)
 /* What the kernel does to the robust mutexes that a thread held at its end. */
 static void robust_death(struct hub *h, struct task *t, uint32_t *word, bool pi)
 {
-	while ((uintptr_t)word % sizeof *word == 0 && user_readable(word, sizeof *word)) {
-		uint32_t was = load_seq(word);
+	uint32_t was, found;
 
+	while ((uintptr_t)word % sizeof *word == 0 && user_load(NULL, word, &was) == 0) {
 		if ((was & FUTEX_TID_MASK) != t->tid)
 			return;
-		if (!cas(word, was, (was & FUTEX_WAITERS) | FUTEX_OWNER_DIED))
+		found = was;
+		if (user_cas(NULL, word, &found, (was & FUTEX_WAITERS) | FUTEX_OWNER_DIED) < 0)
+			return;
+		if (found != was)
 			continue;
 		if (was & FUTEX_WAITERS) {
 			futex_wake(h, word, 1, ~0u);
@@ -125,32 +133,24 @@ static void robust_death(struct hub *h, struct task *t, uint32_t *word, bool pi)
 	}
 }
 
-/* What the program has named may be anywhere; libc's own stands behind the thread pointer. */
-static bool is_there(const struct task *t, const void *p, size_t n)
-{
-	return p && ((uintptr_t)p - t->fs < PAGE || user_readable(p, n));
-}
-
 /* It may hold anything: as in the kernel, what cannot be read ends it. */
 static void walk_robust_list(struct hub *h, struct task *t)
 {
-	struct robust_list_head *head = t->robust;
+	struct robust_list_head head;
 
-	if (!is_there(t, head, sizeof *head))
+	if (!t->robust || user_copy(NULL, &head, t->robust, sizeof head) < 0)
 		return;
-	uintptr_t pending = (uintptr_t)head->list_op_pending, entry = (uintptr_t)head->list.next;
+	uintptr_t pending = (uintptr_t)head.list_op_pending, entry = (uintptr_t)head.list.next, next;
 
-	for (int i = 0; i < ROBUST_MOST && (entry & ~1ul) != (uintptr_t)&head->list; i++) {
-		if (!user_readable((void *)(entry & ~1ul), sizeof(void *)))
+	for (int i = 0; i < ROBUST_MOST && (entry & ~1ul) != (uintptr_t)t->robust; i++) {
+		if (user_copy(NULL, &next, (void *)(entry & ~1ul), sizeof next) < 0)
 			break;
-		uintptr_t next = (uintptr_t)((struct robust_list *)(entry & ~1ul))->next;
-
 		if (entry != pending)
-			robust_death(h, t, (uint32_t *)((entry & ~1ul) + (uintptr_t)head->futex_offset), entry & 1);
+			robust_death(h, t, (uint32_t *)((entry & ~1ul) + (uintptr_t)head.futex_offset), entry & 1);
 		entry = next;
 	}
 	if (pending)
-		robust_death(h, t, (uint32_t *)((pending & ~1ul) + (uintptr_t)head->futex_offset), pending & 1);
+		robust_death(h, t, (uint32_t *)((pending & ~1ul) + (uintptr_t)head.futex_offset), pending & 1);
 }
 
 static void on_exit_task(struct hub *h, struct task *t)
@@ -162,8 +162,7 @@ static void on_exit_task(struct hub *h, struct task *t)
 	if (t->preempt)
 		sys_munmap(t->preempt, 16384);
 	STAT_ADD(h, tasks_ended, 1);
-	if (is_there(t, clear, sizeof *clear)) {
-		store_release(clear, 0);
+	if (clear && user_copy(NULL, clear, &(int){0}, sizeof *clear) == 0) {
 		futex_wake(h, (uint32_t *)clear, 1, ~0u);
 		/* Only the address is asked for from here on: what lies there may be anything by now. */
 		if (unlikely(load_seq(&shared_guessed)) || (unlikely(shared_any()) && !stack_owns(clear)))
@@ -185,13 +184,18 @@ static void find_keys(struct task *t)
 	if (!arch_has_pkru())
 		return;
 	uint32_t rights = arch_pkru();
+
+	t->pkru = rights;
+	if (confine_filtered()) {	/* it may not be asked; then there may be keys */
+		arch_uses_pkru = 1;
+		return;
+	}
 	long key = SYS(__NR_pkey_alloc, 0, 0);
 
 	if (key >= 0) {
 		SYS(__NR_pkey_free, key);
 		arch_set_pkru(rights);
 	}
-	t->pkru = rights;
 	arch_uses_pkru = key != 1;
 }
 
@@ -228,11 +232,11 @@ long thread_get_robust_list(struct task *t, struct arch_frame *f)
 {
 	if (ARG1(f) != 0 && ARG1(f) != t->tid)
 		return GATE_NATIVE;
-	long r = SYS(__NR_get_robust_list, 0, ARG2(f), ARG3(f));	/* it may be that this cannot be written */
+	size_t size = sizeof(struct robust_list_head);
 
-	if (r == 0)
-		*(void **)ARG2(f) = t->robust;
-	return r;
+	if (user_copy(t, (void *)ARG3(f), &size, sizeof size) < 0)
+		return -EFAULT;
+	return user_copy(t, (void *)ARG2(f), &t->robust, sizeof t->robust);
 }
 
 /* A sequence that restarts belongs to a kernel thread; tasks move between these. libc and others go on without it. */
@@ -268,15 +272,13 @@ long thread_priority(struct task *t, struct arch_frame *f)
 }
 
 /* Policies without priorities mean nothing to a hub: each task has its own. The others are the carrier's, asked of the kernel. */
-static long virtual_policy(struct task *who, struct arch_frame *f)
+static long virtual_policy(struct task *who, struct arch_frame *f, int priority)
 {
-	const int *priority = (const int *)ARG3(f);
-
 	if (who->policy == TASK_REAL_POLICY)
 		return GATE_NATIVE;
 	if (f->nr == __NR_sched_getscheduler && who->policy)
 		return who->policy;
-	if (f->nr != __NR_sched_setscheduler || !user_readable(priority, sizeof *priority) || *priority != 0)
+	if (f->nr != __NR_sched_setscheduler || priority != 0)
 		return GATE_NATIVE;
 	if (ARG2(f) != SCHED_NORMAL && ARG2(f) != SCHED_BATCH && ARG2(f) != SCHED_IDLE)
 		return GATE_NATIVE;
@@ -291,14 +293,18 @@ long thread_sched_tid(struct task *t, struct arch_frame *f)
 		return GATE_NATIVE;
 	if (!is_task(t, ARG1(f)))
 		return (int)ARG1(f) >= (int)TASK_TID_FIRST ? -ESRCH : GATE_NATIVE;
+	int priority = -1;
+
+	if (f->nr == __NR_sched_setscheduler && user_copy(t, &priority, (void *)ARG3(f), sizeof priority) < 0)
+		priority = -1;
 	lock_take(&task_lock);
 	struct task *who = ARG1(f) ? task_by_tid((uint32_t)ARG1(f)) : t;
-	long r = who ? virtual_policy(who, f) : -ESRCH;
+	long r = who ? virtual_policy(who, f, priority) : -ESRCH;
 
 	lock_drop(&task_lock);
 	if (r != GATE_NATIVE)
 		return r;
-	r = arch_syscall((long)f->nr, 0, (long)ARG2(f), (long)ARG3(f), (long)ARG4(f), 0, 0);
+	r = gate_once(t, (long)f->nr, 0, (long)ARG2(f), (long)ARG3(f), (long)ARG4(f), 0, 0);
 	if (r == 0 && who == t && f->nr == __NR_sched_setattr)
 		t->policy = TASK_REAL_POLICY;
 	if (r == 0 && who == t && f->nr == __NR_sched_setscheduler)
@@ -318,13 +324,13 @@ static struct cpus cpus_of_carrier(void)
 	return set;
 }
 
-/* What would the kernel make of the set? It is asked by doing it for a moment: it alone knows the process's cpuset. */
-static long try_affinity(uint64_t n, uint64_t set, const struct cpus *was, struct cpus *becomes)
+/* What does the kernel make of the set? It is asked by doing it for a moment: it alone knows the process's cpuset. */
+static long try_affinity(const struct cpus *was, struct cpus *set)
 {
-	long r = SYS(__NR_sched_setaffinity, 0, n, set);
+	long r = SYS(__NR_sched_setaffinity, 0, sizeof *set, set);
 
 	if (r == 0) {
-		*becomes = cpus_of_carrier();
+		*set = cpus_of_carrier();
 		SYS(__NR_sched_setaffinity, 0, sizeof *was, was);
 	}
 	return r;
@@ -371,7 +377,7 @@ static void widen_carriers(struct cpus *was, const struct cpus *more)
 /* Of the only task: what was kept for it holds no longer. */
 static long real_affinity(struct task *t, struct arch_frame *f)
 {
-	long r = SYS(__NR_sched_setaffinity, 0, ARG2(f), ARG3(f));
+	long r = gate_once(t, __NR_sched_setaffinity, 0, (long)ARG2(f), (long)ARG3(f), 0, 0, 0);
 
 	if (r == 0 && t->affinity) {
 		lock_take(&task_lock);
@@ -385,13 +391,15 @@ static long real_affinity(struct task *t, struct arch_frame *f)
 /* A task's affinity is kept and reported; carriers may use what any task may. It is real for the only task. */
 long thread_sched_setaffinity(struct task *t, struct arch_frame *f)
 {
-	struct cpus was = cpus_of_carrier(), set;
+	struct cpus was = cpus_of_carrier(), set = {{0}};
 
 	if (!is_task(t, ARG1(f)))
 		return (int)ARG1(f) >= (int)TASK_TID_FIRST ? -ESRCH : GATE_NATIVE;
 	if (load_relaxed(&task_count) == 1)
 		return real_affinity(t, f);
-	long r = try_affinity(ARG2(f), ARG3(f), &was, &set);
+	if (user_copy(t, &set, (void *)ARG3(f), (unsigned)ARG2(f) < sizeof set ? (unsigned)ARG2(f) : sizeof set) < 0)
+		return -EFAULT;
+	long r = try_affinity(&was, &set);
 
 	if (r < 0)
 		return r;
@@ -404,22 +412,39 @@ long thread_sched_setaffinity(struct task *t, struct arch_frame *f)
 	return r;
 }
 
+/* Of what the kernel has written the task's own part stays. */
+static long affinity_out(struct task *t, uint64_t *user, const uint64_t *own, long n)
+{
+	uint64_t word;
+
+	for (long i = 0; i < n / 8 && i < TASK_AFFINITY / 8; i++) {
+		if (user_copy(t, &word, user + i, sizeof word) < 0)
+			return -EFAULT;
+		word &= own[i];
+		if (user_copy(t, user + i, &word, sizeof word) < 0)
+			return -EFAULT;
+	}
+	return n;
+}
+
 long thread_sched_getaffinity(struct task *t, struct arch_frame *f)
 {
+	uint64_t have[TASK_AFFINITY / 8];
 	struct task *who = t;
 	long r;
 
 	if (!is_task(t, ARG1(f)))
 		return (int)ARG1(f) >= (int)TASK_TID_FIRST ? -ESRCH : GATE_NATIVE;
-	r = SYS(__NR_sched_getaffinity, 0, ARG2(f), ARG3(f));
+	r = gate_once(t, __NR_sched_getaffinity, 0, (long)ARG2(f), (long)ARG3(f), 0, 0, 0);
 	lock_take(&task_lock);
 	if (ARG1(f))
 		who = task_by_tid((uint32_t)ARG1(f));
-	if (r > 0 && who && who->affinity)
-		for (long i = 0; i < r / 8 && i < TASK_AFFINITY / 8; i++)
-			((uint64_t *)ARG3(f))[i] = who->affinity[i];
+	bool set = r > 0 && who && who->affinity;
+
+	for (long i = 0; set && i < r / 8 && i < TASK_AFFINITY / 8; i++)
+		have[i] = who->affinity[i];
 	lock_drop(&task_lock);
-	return r;
+	return set ? affinity_out(t, (uint64_t *)ARG3(f), have, r) : r;
 }
 
 /* Handlers, stack and mask become the kernel's again. */
@@ -441,7 +466,9 @@ static void give_back_signals(struct task *t)
  * a filter at NULL what the kernel can do: that sets none. */
 static void step_aside(struct task *t, uint64_t mode, uint64_t filter)
 {
-	if (load_relaxed(&task_count) > 1 || (mode == SECCOMP_MODE_FILTER && !user_readable((void *)filter, 8)))
+	uint64_t word;
+
+	if (load_relaxed(&task_count) > 1 || (mode == SECCOMP_MODE_FILTER && user_copy(t, &word, (void *)filter, sizeof word) < 0))
 		return;
 	give_back_signals(t);
 	monitor_stop();
@@ -462,27 +489,17 @@ long thread_prctl(struct task *t, struct arch_frame *f)
 		step_aside(t, ARG2(f), ARG3(f));
 		return GATE_NATIVE;
 	}
-	if (ARG1(f) == PR_GET_NAME) {
-		if (!user_readable((void *)ARG2(f), sizeof t->name))
-			return -EFAULT;
-		memcpy((void *)ARG2(f), t->name, sizeof t->name);
-		return 0;
-	}
-	if (ARG1(f) == PR_GET_TID_ADDRESS) {
-		if (!user_readable((void *)ARG2(f), sizeof(int *)))
-			return -EFAULT;
-		*(int **)ARG2(f) = t->clear_tid;
-		return 0;
-	}
+	if (ARG1(f) == PR_GET_NAME)
+		return user_copy(t, (void *)ARG2(f), t->name, sizeof t->name);
+	if (ARG1(f) == PR_GET_TID_ADDRESS)
+		return user_copy(t, (void *)ARG2(f), &t->clear_tid, sizeof t->clear_tid);
 	if (ARG1(f) != PR_SET_NAME)
 		return GATE_NATIVE;
-	const char *name = (const char *)ARG2(f);
+	char name[sizeof t->name] = {0};
 
-	if (!user_readable(name, 1))
+	if (user_text(t, name, (const char *)ARG2(f), sizeof name) < 0)
 		return -EFAULT;
-	memset(t->name, 0, sizeof t->name);
-	for (int i = 0; i < 15 && name[i]; i++)
-		t->name[i] = name[i];
+	memcpy(t->name, name, sizeof name);
 	if (t->tid == (uint32_t)sys_getpid())
 		return GATE_NATIVE;	/* the process's name, as others see it */
 	return 0;
@@ -515,7 +532,7 @@ long thread_mmap(struct task *t, struct arch_frame *f)
 	if (unlikely((ARG4(f) & MAP_TYPE) != MAP_PRIVATE)) {
 		if (!shared_room())
 			return -ENOMEM;
-		long at = SYS(__NR_mmap, ARG1(f), ARG2(f), ARG3(f), ARG4(f), ARG5(f), ARG6(f));
+		long at = gate_same(t, f);
 
 		if (at > 0 || at < -4095)
 			shared_add((uintptr_t)at, ARG2(f));

@@ -2,6 +2,7 @@
 #include "threadtimer.h"
 #include "monitor.h"
 #include "pages.h"
+#include "user.h"
 
 #define MOST 4096
 
@@ -61,10 +62,11 @@ static bool is_task(uint32_t tid)
 
 long threadtimer_create(struct task *t, struct arch_frame *f)
 {
-	const struct sigevent *ev = (void *)ARG2(f);
+	struct sigevent ev;
+	int id;
 
-	if (!ev || !user_readable(ev, 24) || ev->sigev_notify != SIGEV_THREAD_ID || ev->sigev_signo < 1 ||
-	    ev->sigev_signo >= _NSIG || !is_task((uint32_t)ev->_sigev_un._tid))
+	if (!ARG2(f) || user_copy(t, &ev, (void *)ARG2(f), sizeof ev) < 0 || ev.sigev_notify != SIGEV_THREAD_ID ||
+	    ev.sigev_signo < 1 || ev.sigev_signo >= _NSIG || !is_task((uint32_t)ev._sigev_un._tid))
 		return GATE_NATIVE;
 	struct timer *r = timer_get();
 
@@ -72,13 +74,17 @@ long threadtimer_create(struct task *t, struct arch_frame *f)
 		return -EAGAIN;
 	struct sigevent ours = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = CARRIER_SIGNAL, .sigev_value.sival_ptr = r};
 
-	r->tid = (uint32_t)ev->_sigev_un._tid;
-	r->sig = ev->sigev_signo;
-	r->value = ev->sigev_value;
-	long result = SYS(f->nr, ARG1(f), &ours, ARG3(f));
+	r->tid = (uint32_t)ev._sigev_un._tid;
+	r->sig = ev.sigev_signo;
+	r->value = ev.sigev_value;
+	long result = SYS(f->nr, ARG1(f), &ours, &id);
 
+	if (result == 0 && user_copy(t, (void *)ARG3(f), &id, sizeof id) < 0) {
+		SYS(__NR_timer_delete, id);
+		result = -EFAULT;
+	}
 	if (result == 0)
-		store_release(&r->id, *(int *)ARG3(f));
+		store_release(&r->id, id);
 	else
 		store_release(&r->state, FREE);
 	return result;

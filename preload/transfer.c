@@ -1,6 +1,10 @@
 /* transfer.c -- moving bytes through one descriptor: try without blocking, park, try again */
 #include "transfer.h"
 #include "clock.h"
+#include "user.h"
+
+#define FIRST_LOOK   100000000ll
+#define LONGEST_LOOK 1600000000ll
 
 bool transfer_start(struct transfer *x, struct task *t, struct arch_frame *f, bool in)
 {
@@ -26,20 +30,35 @@ static bool drained(struct transfer *x)
 	return e->hub && !x->nonblocking && !(e->flags & FD_NONBLOCK);
 }
 
+/* A send on another socket than TCP's ends when either side shuts it down, but epoll says nothing of that while the buffer is
+ * full. shutdown(2) on the same number tells (sock.c); for the peer's, and a duplicate's, it looks again from time to time. */
+static int64_t next_look(struct transfer *x, int64_t deadline)
+{
+	if (x->in || load_relaxed(&x->fd->kind) != FD_SOCKET || x->fd->flags & FD_TCP)
+		return deadline;
+	x->pause = !x->pause ? FIRST_LOOK : x->pause < LONGEST_LOOK ? 2 * x->pause : x->pause;
+	int64_t at = clock_deadline(x->pause);
+
+	return at < deadline ? at : deadline;
+}
+
+/* Whether the call may wait, and for how long, is settled when it first would. */
 static long wait(struct transfer *x, int64_t *deadline)
 {
-	if (x->nonblocking || fd_nonblocking(x->fd, x->number))
-		return -EAGAIN;
-	int64_t limit = x->in ? x->fd->receive_ns : x->fd->send_ns;
+	if (!*deadline) {
+		if (x->nonblocking || fd_nonblocking(x->fd, x->number))
+			return -EAGAIN;
+		int64_t limit = fd_limit(x->fd, x->number, x->in);
 
-	if (!*deadline)
 		*deadline = limit ? clock_deadline(limit) : FOREVER;
-	long r = fd_wait(x->task, &x->number, x->in ? EPOLLIN : EPOLLOUT, *deadline, x->seen);
+	}
+	int64_t until = next_look(x, *deadline);
+	long r = fd_wait(x->task, &x->number, x->in ? EPOLLIN : EPOLLOUT, until, x->seen);
 
 	x->fd = fd_get(x->number);
 	if (r == -ETIMEDOUT)
-		return -EAGAIN;
-	if (r == -ERESTARTSYS && limit)
+		return until < *deadline ? 0 : -EAGAIN;
+	if (r == -ERESTARTSYS && *deadline != FOREVER)
 		return -EINTR;
 	return r;
 }
@@ -72,26 +91,45 @@ long transfer_run(struct transfer *x)
 	return done ? (long)done : r;
 }
 
-size_t iov_bytes(const struct iovec *iov, int n)
-{
-	size_t sum = 0;
+/* Entries are fetched so many at a time. */
+#define AT_ONCE 8
 
-	for (int i = 0; i < n; i++)
-		sum += iov[i].iov_len;
-	return sum;
+static int fetch(struct task *t, struct iovec *to, const struct iovec *from, int at, int n)
+{
+	return at % AT_ONCE ? 0 : user_copy(t, to, from + at, (size_t)(n - at < AT_ONCE ? n - at : AT_ONCE) * sizeof *to);
 }
 
-int iov_behind(struct iovec *to, int room, const struct iovec *from, int n, size_t done)
+long iov_bytes(struct task *t, const struct iovec *iov, int n)
 {
+	struct iovec some[AT_ONCE];
+	size_t sum = 0;
+
+	for (int i = 0; i < n; i++) {
+		if (fetch(t, some, iov, i, n) < 0)
+			return -EFAULT;
+		sum += some[i % AT_ONCE].iov_len;
+		if ((ssize_t)some[i % AT_ONCE].iov_len < 0 || (ssize_t)sum < 0)
+			return -EINVAL;
+	}
+	return (long)sum;
+}
+
+int iov_behind(struct task *t, struct iovec *to, int room, const struct iovec *from, int n, size_t done)
+{
+	struct iovec some[AT_ONCE];
 	int k = 0;
 
 	for (int i = 0; i < n && k < room; i++) {
-		if (done >= from[i].iov_len) {
-			done -= from[i].iov_len;
+		struct iovec *v = &some[i % AT_ONCE];
+
+		if (fetch(t, some, from, i, n) < 0)
+			return -EFAULT;
+		if (done >= v->iov_len) {
+			done -= v->iov_len;
 			continue;
 		}
-		to[k].iov_base = (char *)from[i].iov_base + done;
-		to[k++].iov_len = from[i].iov_len - done;
+		to[k].iov_base = (char *)v->iov_base + done;
+		to[k++].iov_len = v->iov_len - done;
 		done = 0;
 	}
 	return k;

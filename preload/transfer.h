@@ -23,6 +23,7 @@ struct transfer {
 	struct task *task;
 	uint32_t seen;		/* edges before the last trial */
 	void *arg;
+	int64_t pause;		/* until a send looks again by itself */
 };
 
 /* transfer_run -- run it to its end. Returns as the system call does; -ERESTARTSYS when a signal came before anything moved. */
@@ -31,9 +32,16 @@ long transfer_run(struct transfer *x);
 /* transfer_start -- fill in what follows from the descriptor. False: leave the call to the kernel. */
 bool transfer_start(struct transfer *x, struct task *t, struct arch_frame *f, bool in);
 
-/* iov_behind -- copy an array of buffers without its first `done' bytes. Returns how many are left (at most `room'). */
-int iov_behind(struct iovec *to, int room, const struct iovec *from, int n, size_t done);
+/* iov_behind -- copy an array of buffers, which may be the program's, without its first `done' bytes. Returns how many are left (at
+ * most `room'), or -EFAULT. */
+int iov_behind(struct task *t, struct iovec *to, int room, const struct iovec *from, int n, size_t done);
 
-size_t iov_bytes(const struct iovec *iov, int n);
+/* iov_bytes -- the sum of their lengths; -EFAULT, -EINVAL when the kernel would not take them. */
+long iov_bytes(struct task *t, const struct iovec *iov, int n);
+
+static inline long transfer_try(struct transfer *x, long nr, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f)
+{
+	return gate_once(x->task, nr, x->number, (long)b, (long)c, (long)d, (long)e, (long)f);
+}
 
 #endif

@@ -1,5 +1,5 @@
-/* user.c -- memory of the program that a handler reads before it parks */
-#include "gate.h"
+/* user.c -- memory of the program, which may not be there */
+#include "user.h"
 #include "clock.h"
 
 /* What lies above its frame on the calling task's own stack is there; most structs of callers do. */
@@ -28,13 +28,66 @@ bool user_readable(const void *p, size_t n)
 	return can_copy(from) && can_copy(last);
 }
 
-int64_t user_deadline(const struct __kernel_timespec *ts)
+int user_copy(struct task *t, void *to, const void *from, size_t n)
 {
-	if (!ts)
-		return FOREVER;
-	if (!user_readable(ts, sizeof *ts))
-		return -EFAULT;
-	int64_t ns = clock_from(ts);
+	if (likely(t != NULL))
+		sched_native_begin(t);
+	long r = arch_user_copy(to, from, n);
 
-	return ns < 0 ? ns : clock_deadline(ns);
+	if (likely(t != NULL))
+		sched_native_end(t);
+	return (int)r;
+}
+
+int user_load(struct task *t, const uint32_t *from, uint32_t *to)
+{
+	if (likely(t != NULL))
+		sched_native_begin(t);
+	long r = arch_user_load(from, to);
+
+	if (likely(t != NULL))
+		sched_native_end(t);
+	return (int)r;
+}
+
+int user_cas(struct task *t, uint32_t *at, uint32_t *was, uint32_t next)
+{
+	if (likely(t != NULL))
+		sched_native_begin(t);
+	long r = arch_user_cas(at, was, next);
+
+	if (likely(t != NULL))
+		sched_native_end(t);
+	return (int)r;
+}
+
+long user_text(struct task *t, char *to, const char *from, size_t n)
+{
+	long at = 0, r = 0;
+
+	if (likely(t != NULL))
+		sched_native_begin(t);
+	for (; at < (long)n - 1 && r == 0; at++) {
+		r = arch_user_copy(to + at, from + at, 1);
+		if (r == 0 && !to[at])
+			break;
+	}
+	if (likely(t != NULL))
+		sched_native_end(t);
+	to[at] = 0;
+	return r < 0 ? r : at;
+}
+
+int64_t user_duration(struct task *t, const struct __kernel_timespec *ts)
+{
+	struct __kernel_timespec copy;
+
+	return user_copy(t, &copy, ts, sizeof copy) < 0 ? -EFAULT : clock_from(&copy);
+}
+
+int64_t user_deadline(struct task *t, const struct __kernel_timespec *ts)
+{
+	int64_t ns = ts ? user_duration(t, ts) : FOREVER;
+
+	return ns < 0 || ns == FOREVER ? ns : clock_deadline(ns);
 }

@@ -147,6 +147,19 @@ long arch_clone(unsigned long flags, void *stack_top, void (*fn)(void *), void *
 /* Called on the stack of a task that runs for the first time; finishes the switch (sched.c). */
 void sched_started(void);
 
+/* Accesses to memory of the program that may not be there. All return 0, or -EFAULT where a page cannot be read or written: the
+ * handler of SIGSEGV and SIGBUS leads a fault between arch_user_start and arch_user_end to arch_user_fault. They use no stack.
+ * A page that another thread has yet to provide is waited for by the kernel, so the caller holds no lock.
+ *
+ * arch_user_copy   n bytes, either side may be the program's; memory that overlaps is copied upwards
+ * arch_user_load   one aligned word, at once
+ * arch_user_cas    store `next' where *was stands; *was becomes what stood there
+ */
+long arch_user_copy(void *to, const void *from, size_t n);
+long arch_user_load(const uint32_t *from, uint32_t *to);
+long arch_user_cas(uint32_t *at, uint32_t *was, uint32_t next);
+extern char arch_user_start[], arch_user_end[], arch_user_fault[];
+
 struct arch_vector {
 	uint8_t area[512];
 } __attribute__((aligned(16)));
