@@ -40,9 +40,10 @@ struct carrier {
 	int64_t stamped_ns;	/* its CPU time at the last charge; written while stamps is odd */
 	uint64_t native_pc;	/* behind the `syscall' of the call it was last left to */
 	uint64_t native_nr;
-	uint64_t mask;		/* what the kernel blocks on it */
+	uint64_t mask;		/* atomic: what the kernel blocks on it */
 	uint32_t generation;	/* of the changes it has made */
 	uint32_t refused;	/* atomic: a signal of ours could not act where it came; the monitor sends another */
+	struct carrier *older;	/* among all that ever were. The last field: it stays when the rest is cleared */
 };
 
 /* Carriers are spoken to by a signal that debuggers pass and that by default does nothing; its si_value says what for. */
@@ -55,7 +56,7 @@ void carrier_signal(const struct carrier *c, long what);
 
 /* carrier_new -- memory for one; the thread is made by carrier_start. */
 struct carrier *carrier_new(void);
-void carrier_free(struct carrier *c);	/* of one that has no thread */
+void carrier_put(struct carrier *c);	/* of one that has no thread, or whose thread ends */
 
 /* carrier_start -- make its kernel thread, which runs `loop' on its stack for ever. Returns 0 or -errno. */
 int carrier_start(struct carrier *c, void (*loop)(void *));
@@ -69,6 +70,9 @@ extern uint64_t carrier_mask;	/* atomic: the signals that carriers block */
 
 /* carrier_adopt -- the calling kernel thread becomes this carrier's. */
 void carrier_adopt(struct carrier *c);
+
+/* carrier_take_mask -- the calling thread, which is this carrier's, blocks what carriers are to block. */
+void carrier_take_mask(struct carrier *c);
 
 /* carrier_here -- the carrier on whose signal stack this handler runs; NULL on a thread that is none. */
 struct carrier *carrier_here(void);
@@ -84,6 +88,9 @@ struct carrier *carrier_spare_take(void (*loop)(void *));
 void carrier_spare_return(struct carrier *c);
 void carrier_spare_wait(struct carrier *c);
 void carrier_give(struct carrier *c, struct hub *h);
+
+/* carrier_each -- all that are or ever were, from the newest on: `c' NULL for the first. */
+struct carrier *carrier_each(struct carrier *c);
 
 /* carrier_child -- in the child of a fork the calling thread's is the only one, and as good as new. */
 void carrier_child(struct carrier *c);

@@ -41,18 +41,6 @@ static bool somebody_waits(struct hub *h)
 	return load_relaxed(&h->queued) || load_relaxed(&h->inbox);
 }
 
-/* Carriers whose hub was taken: one whose task computes again is made to queue for a hub. */
-static struct carrier *detached[64] ANEW;
-
-static void remember(struct carrier *c)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(detached); i++)
-		if (!detached[i]) {
-			detached[i] = c;
-			return;
-		}
-}
-
 /* The carrier sits in the kernel: give its hub to a spare, unless it came back meanwhile. */
 static void take_over(struct hub *h, struct carrier *c, uint32_t turns)
 {
@@ -74,28 +62,23 @@ static void take_over(struct hub *h, struct carrier *c, uint32_t turns)
 		c->retake = 0;
 	}
 	lock_drop(&c->lock);
-	if (take) {
-		remember(c);
+	if (take)
 		carrier_give(spare, h);
-	} else {
+	else
 		carrier_spare_return(spare);
-	}
 }
 
+/* A carrier whose hub was taken and whose task computes again is made to queue for a hub. */
 static bool look_at_detached(void)
 {
 	bool any = false;
 
-	for (size_t i = 0; i < ARRAY_SIZE(detached); i++) {
-		struct carrier *c = detached[i];
-
-		if (!c)
+	for (struct carrier *c = carrier_each(NULL); c; c = carrier_each(c)) {
+		if (load_acquire(&c->hub) || !load_relaxed(&c->current))
 			continue;
-		if (load_acquire(&c->hub) || !load_relaxed(&c->current)) {
-			detached[i] = NULL;
-			continue;
-		}
 		any = true;
+		if (unlikely(load_relaxed(&c->refused)) && exchange(&c->refused, 0))
+			carrier_signal(c, CARRIER_KICK);
 		int64_t cpu = clock_thread_ns(c->tid), ran = cpu - c->cpu_ns;
 
 		c->cpu_ns = cpu;

@@ -236,10 +236,8 @@ void sched_loop(void *arg)
 
 		if (unlikely(c->generation != load_acquire(&carrier_generation)))
 			carrier_catch_up(&c->generation);
-		if (unlikely(c->mask != load_relaxed(&carrier_mask))) {
-			c->mask = load_relaxed(&carrier_mask);
-			sys_sigmask(SIG_SETMASK, &c->mask, NULL);
-		}
+		if (unlikely(c->mask != load_relaxed(&carrier_mask)))
+			carrier_take_mask(c);
 		if (!h->budget || h->look)
 			poll_hub(h, false);
 		h->look = false;
@@ -290,7 +288,7 @@ int sched_start(struct task *t, unsigned wanted)
 
 	if (r < 0) {
 		if (c)
-			carrier_free(c);
+			carrier_put(c);
 		return r;
 	}
 	hubs_wanted = wanted < HUB_MOST ? wanted : HUB_MOST;

@@ -58,6 +58,8 @@ static inline long gate_again(struct task *t, struct arch_frame *f)
 			     (long)ARG6(f));
 }
 
+extern int process_id;		/* of the process these tasks live in (process.c) */
+
 /* user_readable -- can n <= 24 bytes of the program be read? Asked before a park, where a fault would be ours. */
 bool user_readable(const void *p, size_t n);
 

@@ -109,6 +109,14 @@ static inline int arch_frame_vector(const struct arch_frame *f)
 	return *(uint32_t *)(arch_slot(f) + ARCH_SLOT_FLAGS) & 1;
 }
 
+/* As lahf and seto left them; interrupts are on, and the bit that always stands. */
+static inline uint64_t arch_frame_flags(const struct arch_frame *f)
+{
+	return (f->flags >> 8 & 0xd5) | (f->flags & 1) << 11 | 0x202;
+}
+
+#define ARCH_SEGMENTS (0x2bull << 48 | 0x33)	/* ss and cs of a 64-bit program, as a signal context has them */
+
 /* The program's stack pointer at the site. */
 static inline uintptr_t arch_frame_sp(const struct arch_frame *f)
 {
