@@ -10,6 +10,7 @@ void (*carrier_catch_up)(uint32_t *);
 static struct lock spares_lock ANEW;
 static struct carrier *spares ANEW, *ended ANEW;	/* under spares_lock */
 static uint32_t spare_count ANEW;
+static struct carrier *newest ANEW;	/* atomic: of all */
 
 #define SPARES_IDLE 2
 
@@ -20,9 +21,23 @@ static char *signal_stack(struct carrier *c)
 
 static void begin(struct carrier *c)
 {
-	memset(c, 0, sizeof *c);
+	memset(c, 0, offsetof(struct carrier, older));
 	c->depth = 1;	/* in Weft from its first instruction on */
 	*(struct carrier **)(signal_stack(c) + CARRIER_STACK - 16) = c;
+}
+
+static void enlist(struct carrier *c)
+{
+	struct carrier *older = load_relaxed(&newest);
+
+	do
+		c->older = older;
+	while (!__atomic_compare_exchange_n(&newest, &older, c, true, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED));
+}
+
+struct carrier *carrier_each(struct carrier *c)
+{
+	return c ? c->older : load_seq(&newest);
 }
 
 struct carrier *carrier_new(void)
@@ -33,12 +48,17 @@ struct carrier *carrier_new(void)
 	if (!p)
 		return NULL;
 	begin(c);
+	enlist(c);
 	return c;
 }
 
-void carrier_free(struct carrier *c)
+/* Its memory stays: whoever walks the list of all, or wakes a task that has just ended, may still look at it. */
+void carrier_put(struct carrier *c)
 {
-	pages_put(signal_stack(c), 2 * CARRIER_STACK);
+	lock_take(&spares_lock);
+	c->next = ended;
+	ended = c;
+	lock_drop(&spares_lock);
 }
 
 struct carrier *carrier_here(void)
@@ -58,16 +78,25 @@ void carrier_adopt(struct carrier *c)
 		.ss_size = CARRIER_STACK - 64,
 	};
 
-	uint64_t mask = load_relaxed(&carrier_mask);	/* its maker, the monitor, blocks all */
-
-	c->mask = mask;
 	if (arch_has_fsgsbase)
 		c->gs = arch_gs_base();	/* its maker's */
 	if (arch_has_pkru())
 		c->pkru = arch_pkru();
 	c->tid = (int)sys_gettid();
 	SYS(__NR_sigaltstack, &alt, NULL);
-	sys_sigmask(SIG_SETMASK, &mask, NULL);	/* not before there is a stack for them */
+	carrier_take_mask(c);	/* not before there is a stack for signals: its maker has blocked all */
+}
+
+/* `mask' is told when it holds: who waits for that has a signal blocked from then on. Changed meanwhile, it is taken once more. */
+void carrier_take_mask(struct carrier *c)
+{
+	uint64_t mask;
+
+	do {
+		mask = load_seq(&carrier_mask);
+		sys_sigmask(SIG_SETMASK, &mask, NULL);
+		store_seq(&c->mask, mask);
+	} while (mask != load_seq(&carrier_mask));
 }
 
 int carrier_start(struct carrier *c, void (*loop)(void *))
@@ -117,10 +146,7 @@ static struct carrier *fresh(void)
 	struct carrier *c = pop(&ended);
 
 	if (c && load_acquire(&c->tid_word)) {
-		lock_take(&spares_lock);
-		c->next = ended;
-		ended = c;
-		lock_drop(&spares_lock);
+		carrier_put(c);
 		c = NULL;
 	}
 	if (!c)
@@ -137,7 +163,7 @@ struct carrier *carrier_spare_take(void (*loop)(void *))
 		return c;
 	c = fresh();
 	if (c && carrier_start(c, loop) < 0) {
-		carrier_free(c);
+		carrier_put(c);
 		return NULL;
 	}
 	return c;
@@ -202,4 +228,5 @@ void carrier_child(struct carrier *c)
 	pages_claim(signal_stack(c), 2 * CARRIER_STACK);
 	c->tid = (int)sys_gettid();
 	c->mask = load_relaxed(&carrier_mask);
+	enlist(c);
 }

@@ -46,9 +46,10 @@ struct carrier {
 	uint64_t native_nr;
 	uint64_t gs;		/* GS base of the task that left it last; it still has that */
 	uint32_t pkru;		/* the same of its rights by protection keys */
-	uint64_t mask;		/* what the kernel blocks on it */
+	uint64_t mask;		/* atomic: what the kernel blocks on it */
 	uint32_t generation;	/* of the changes it has made */
 	long asked;		/* atomic: CARRIER_PREEMPT or CARRIER_KICK, where the signal itself cannot say it */
+	struct carrier *older;	/* among all that ever were. The last field: it stays when the rest is cleared */
 };
 
 /* Carriers are spoken to by a signal that debuggers pass and that by default does nothing; its si_value says what for. */
@@ -76,7 +77,7 @@ void carrier_signal(struct carrier *c, long what);
 
 /* carrier_new -- memory for one; the thread is made by carrier_start. */
 struct carrier *carrier_new(void);
-void carrier_free(struct carrier *c);	/* of one that has no thread */
+void carrier_put(struct carrier *c);	/* of one that has no thread, or whose thread ends */
 
 /* carrier_start -- make its kernel thread, which runs `loop' on its stack for ever. Returns 0 or -errno. */
 int carrier_start(struct carrier *c, void (*loop)(void *));
@@ -90,6 +91,9 @@ extern uint64_t carrier_mask;	/* atomic: the signals that carriers block */
 
 /* carrier_adopt -- the calling kernel thread becomes this carrier's. */
 void carrier_adopt(struct carrier *c);
+
+/* carrier_take_mask -- the calling thread, which is this carrier's, blocks what carriers are to block. */
+void carrier_take_mask(struct carrier *c);
 
 /* carrier_here -- the carrier on whose signal stack this handler runs; NULL on a thread that is none. */
 struct carrier *carrier_here(void);
@@ -105,6 +109,9 @@ struct carrier *carrier_spare_take(void (*loop)(void *));
 void carrier_spare_return(struct carrier *c);
 void carrier_spare_wait(struct carrier *c);
 void carrier_give(struct carrier *c, struct hub *h);
+
+/* carrier_each -- all that are or ever were, from the newest on: `c' NULL for the first. */
+struct carrier *carrier_each(struct carrier *c);
 
 /* carrier_child -- in the child of a fork the calling thread's is the only one, and as good as new. */
 void carrier_child(struct carrier *c);

@@ -20,27 +20,13 @@ struct bucket {
 	struct lock lock;
 	struct waiter *first, **end;
 };
-static struct bucket *buckets ANEW;	/* atomic; made at the first need, in the child of a fork as well */
-
-static __attribute__((noinline)) struct bucket *buckets_make(void)
-{
-	struct bucket *made = pages_get(PAGES_ANEW, BUCKETS * sizeof *made, PAGE), *there = NULL;
-
-	INVARIANT(made != NULL);
-	if (__atomic_compare_exchange_n(&buckets, &there, made, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
-		return made;
-	pages_put(made, BUCKETS * sizeof *made);
-	return there;
-}
+static struct bucket buckets[BUCKETS] ANEW;	/* pages that no queue has used cost nothing, and none can be missing */
 
 static inline struct bucket *bucket_of(const uint32_t *addr)
 {
 	uint64_t h = ((uintptr_t)addr >> 2) * 0x9e3779b97f4a7c15ull;
-	struct bucket *first = load_acquire(&buckets);
 
-	if (unlikely(!first))
-		first = buckets_make();
-	return &first[h >> 50 & (BUCKETS - 1)];
+	return &buckets[h >> 50 & (BUCKETS - 1)];
 }
 
 static void waiter_link(struct bucket *b, struct waiter *w)

@@ -48,18 +48,7 @@ static bool somebody_waits(struct hub *h)
 /* Carriers whose hub was taken: one whose task computes again is made to queue for a hub. Meanwhile it takes nobody's hub, but
  * runs beside them, and its next call brings it back in any case. So looks follow one another ever less often while nothing
  * moves: a process that waits costs nothing. */
-static struct carrier *detached[64] ANEW;
 static int64_t detached_at ANEW, detached_pause ANEW;	/* the next look, and how long after the last */
-
-static void remember(struct carrier *c)
-{
-	detached_at = detached_pause = 0;
-	for (size_t i = 0; i < ARRAY_SIZE(detached); i++)
-		if (!detached[i]) {
-			detached[i] = c;
-			return;
-		}
-}
 
 /* Make the task that the carrier runs give way. By a signal where it computes; inside a call that a signal could cut short it
  * gives way at the gate's exit, by itself. One that sleeps may do so in a call that never passed the gate: the question comes last,
@@ -100,14 +89,15 @@ static void take_over(struct hub *h, struct carrier *c, uint32_t turns)
 	}
 	lock_drop(&c->lock);
 	if (take) {
-		remember(c);
+		detached_at = detached_pause = 0;
 		carrier_give(spare, h);
 	} else {
 		carrier_spare_return(spare);
 	}
 }
 
-/* True: the next look is due after a tick or little more. */
+/* A carrier whose hub was taken and whose task computes again is made to queue for a hub. True: the next look is due after a tick or
+ * little more. */
 static bool look_at_detached(int64_t now)
 {
 	bool any = false, computes = false;
@@ -115,16 +105,14 @@ static bool look_at_detached(int64_t now)
 	if (now < detached_at)
 		return detached_at != FOREVER && detached_pause < BRISK_NS;
 
-	for (size_t i = 0; i < ARRAY_SIZE(detached); i++) {
-		struct carrier *c = detached[i];
-
-		if (!c)
+	for (struct carrier *c = carrier_each(NULL); c; c = carrier_each(c)) {
+		if (load_acquire(&c->hub) || !load_relaxed(&c->current))
 			continue;
-		if (load_acquire(&c->hub) || !load_relaxed(&c->current)) {
-			detached[i] = NULL;
-			continue;
-		}
 		any = true;
+		if (unlikely(load_relaxed(&c->owed) & CARRIER_OWES_SIGNALS)) {
+			__atomic_fetch_and(&c->owed, ~CARRIER_OWES_SIGNALS, __ATOMIC_RELAXED);
+			carrier_signal(c, CARRIER_KICK);
+		}
 		int64_t cpu = clock_thread_ns(c->tid), ran = cpu - c->cpu_ns;
 
 		c->cpu_ns = cpu;

@@ -50,10 +50,12 @@ bool ready_wake(struct hub *me, struct task *t, enum wake why)
 		return false;
 	if (!cas(&t->wake, armed, why))
 		return false;
-	if (me)
+	if (!me)
+		stat_shared(wakes_remote, 1);
+	else if (t->hub == me)
 		STAT_ADD(me, wakes, 1);
 	else
-		stat_shared(wakes_remote, 1);
+		STAT_ADD(me, wakes_remote, 1);
 	ready_put(me, t);
 	return true;
 }

@@ -32,18 +32,10 @@ void sched_started(void)
 	finish(task_self()->carrier);
 }
 
-static __attribute__((noinline)) void set_gs_base(uint64_t base)
-{
-	if (arch_has_fsgsbase)
-		arch_set_gs_base(base);
-	else
-		SYS(__NR_arch_prctl, ARCH_SET_GS, base);
-}
-
 static inline void load_registers(struct carrier *c, struct task *t)
 {
 	if (unlikely(t->gs != c->gs))
-		set_gs_base(t->gs);
+		arch_set_gs_base(t->gs);
 	if (unlikely(load_relaxed(&arch_uses_pkru)) && t->pkru != c->pkru)
 		arch_set_pkru(t->pkru);
 }
@@ -278,10 +270,8 @@ void sched_loop(void *arg)
 
 		if (unlikely(c->generation != load_acquire(&carrier_generation)))
 			carrier_catch_up(&c->generation);
-		if (unlikely(c->mask != load_relaxed(&carrier_mask))) {
-			c->mask = load_relaxed(&carrier_mask);
-			sys_sigmask(SIG_SETMASK, &c->mask, NULL);
-		}
+		if (unlikely(c->mask != load_relaxed(&carrier_mask)))
+			carrier_take_mask(c);
 		if (!h->budget || h->look || load_relaxed(&h->hurry))
 			poll_hub(h, false);
 		h->look = false;
@@ -334,7 +324,7 @@ int sched_start(struct task *t, unsigned wanted)
 
 	if (r < 0) {
 		if (c)
-			carrier_free(c);
+			carrier_put(c);
 		return r;
 	}
 	hubs_wanted = wanted < HUB_MOST ? wanted : HUB_MOST;

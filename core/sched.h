@@ -43,8 +43,7 @@ static inline void sched_arm_held(struct task *t, enum park_reason why)
 static inline void sched_save_registers(struct carrier *c, struct task *t)
 {
 	if (likely(arch_has_fsgsbase))
-		c->gs = arch_gs_base();
-	t->gs = c->gs;
+		t->gs = c->gs = arch_gs_base();
 	if (unlikely(load_relaxed(&arch_uses_pkru)))
 		t->pkru = c->pkru = arch_pkru();
 }

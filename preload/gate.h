@@ -59,6 +59,8 @@ static inline long gate_again(struct task *t, struct arch_frame *f)
 			     (long)ARG6(f));
 }
 
+extern int process_id;		/* of the process these tasks live in (process.c) */
+
 /* gate_once -- make a call that does not wait, but reads or writes the program's memory: a page of it may be one that another
  * thread has yet to provide, and the hub may be handed on meanwhile. */
 static inline long gate_once(struct task *t, long nr, long a, long b, long c, long d, long e, long f)

@@ -5,48 +5,22 @@
 #include "clock.h"
 #include "mem.h"
 #include "poll.h"
+#include "sigframe.h"
 #include "threadtimer.h"
 
-#define CONTEXT_SIZE 304	/* the kernel's struct ucontext; libc's is larger */
 #define BUFFER	     16384ul
 #define LOW_STACK    2048ul	/* at the low end of the buffer: the stack on which a preempted task is resumed */
 
 extern char __ehdr_start[] __attribute__((visibility("hidden")));
 
-struct frame {		/* as the kernel lays it out */
-	void *restorer;
-	char context[CONTEXT_SIZE];
-	siginfo_t info;
-};
-
-struct fp_software {	/* in the 48 bytes that fxsave leaves free */
-	uint32_t magic, extended_size;
-	uint64_t features;
-	uint32_t xstate_size;
-};
-
 static uintptr_t text_start, text_end;
-
-static uint64_t *mask_of(ucontext_t *uc)
-{
-	return (uint64_t *)&uc->uc_sigmask;
-}
-
-static size_t vector_size(const ucontext_t *uc)
-{
-	const struct fp_software *sw = (void *)((char *)uc->uc_mcontext.fpregs + 464);
-
-	if (!uc->uc_mcontext.fpregs)
-		return 0;
-	return sw->magic == 0x46505853 ? sw->extended_size : 512;
-}
 
 bool inject_allowed(struct carrier *c, const void *context)
 {
 	const ucontext_t *uc = context;
 	uintptr_t pc = (uintptr_t)uc->uc_mcontext.gregs[REG_RIP];
 
-	return c->current && !load_relaxed(&c->depth) && pc - text_start >= text_end - text_start && !c->current->vfork;
+	return c->current && !load_relaxed(&c->depth) && pc - text_start >= text_end - text_start;
 }
 
 /* The interrupted context becomes what the kernel would restore on this carrier. */
@@ -69,6 +43,28 @@ static bool behind_call(const struct carrier *c, uintptr_t pc)
 	       *(uint64_t *)(slot + ARCH_SLOT_RESUME) == c->native_pc;
 }
 
+/* The mask that a context is to be restored with on this carrier. */
+static void take_mask(struct carrier *c, ucontext_t *uc)
+{
+	uint64_t mask = load_seq(&carrier_mask);
+
+	store_seq(&c->mask, mask);
+	*sigframe_mask(uc) = mask;
+}
+
+/* Leave Weft for the context. A signal that said that the mask has changed must not come between our look at it and its return:
+ * all wait for that. */
+static __attribute__((noreturn)) void go_on(struct task *t, ucontext_t *uc)
+{
+	uint64_t all = ~0ull;
+
+	sys_sigmask(SIG_SETMASK, &all, NULL);
+	take_mask(t->carrier, uc);
+	carry(uc, t->carrier);
+	sched_native_begin(t);
+	arch_sigreturn(uc, 0);
+}
+
 void inject_restart(struct carrier *c, void *context)
 {
 	ucontext_t *uc = context;
@@ -84,35 +80,32 @@ void inject_restart(struct carrier *c, void *context)
 	}
 }
 
+/* The kernel has interrupted the context, and restores its mask: so it gets what the task's new mask means for this carrier. */
+static void change_mask(struct task *t, void *context, uint64_t mask)
+{
+	t->sigmask = mask;
+	if (signal_mask_moved(t))
+		take_mask(t->carrier, context);
+}
+
 void inject(struct task *t, void *context, const struct uapi_sigaction *act, const siginfo_t *info)
 {
-	ucontext_t *uc = context, *copy;
+	ucontext_t *uc = context;
 	greg_t *r = uc->uc_mcontext.gregs;
-	size_t vector = vector_size(uc);
-	uintptr_t sp = (uintptr_t)r[REG_RSP] - ARCH_RED_ZONE, fp;
+	uintptr_t sp = (uintptr_t)r[REG_RSP] - ARCH_RED_ZONE;
 
 	if (act->flags & SA_ONSTACK && t->sigalt_size && sp - t->sigalt_sp >= t->sigalt_size)
 		sp = t->sigalt_sp + t->sigalt_size;
-	fp = (sp - vector - 4) & ~63ul;
-	struct frame *f = (struct frame *)(((fp - sizeof *f) & ~15ul) - 8);
+	struct sigframe *f = sigframe_push(t, sp, uc, t->sigmask, info);
 
-	memcpy((void *)fp, uc->uc_mcontext.fpregs, vector);
-	memcpy(f->context, uc, CONTEXT_SIZE);
-	f->info = *info;
 	f->restorer = (void *)inject_restorer;
-	copy = (ucontext_t *)f->context;
-	copy->uc_mcontext.fpregs = (void *)fp;
-	copy->uc_stack.ss_sp = (void *)t->sigalt_sp;
-	copy->uc_stack.ss_size = t->sigalt_size;
-	copy->uc_stack.ss_flags = t->sigalt_size ? 0 : SS_DISABLE;
-	*mask_of(copy) = t->sigmask;
-	t->sigmask |= act->mask | (act->flags & SA_NODEFER ? 0 : signal_bit(info->si_signo));
+	change_mask(t, uc, signal_mask_in(t->sigmask, info->si_signo, act));
 	stat_shared(signals, 1);
 	r[REG_RIP] = (greg_t)act->handler;
 	r[REG_RSP] = (greg_t)f;
 	r[REG_RDI] = info->si_signo;
 	r[REG_RSI] = (greg_t)&f->info;
-	r[REG_RDX] = (greg_t)copy;
+	r[REG_RDX] = (greg_t)f->context;
 	r[REG_RAX] = 0;
 	r[REG_EFL] &= ~0x400;	/* direction flag */
 }
@@ -124,33 +117,47 @@ static void owe(struct carrier *c, uint32_t what)
 	carrier_owe(c, what, h ? load_relaxed(&h->turns) : 0);
 }
 
-/* The injected handler has returned; `context' is the frame's, on the task's stack. */
+/* The injected handler has returned; `context' is the frame's, on the task's stack. What is due by now is seen to as soon as the
+ * task is out of our text again. */
 void inject_returned(void *context)
 {
 	struct task *t = task_self();
 	ucontext_t *uc = context;
-	uint64_t mask = *mask_of(uc), real;
 
-	t->sigmask = mask;
-	if (load_relaxed(&t->sigpending) & ~mask)
-		store_relaxed(&t->attention, 1), owe(t->carrier, CARRIER_OWES_SIGNALS);
-	sys_sigmask(SIG_SETMASK, NULL, &real);
-	*mask_of(uc) = real;
-	carry(uc, t->carrier);
-	arch_sigreturn(context, 0);
+	sched_native_end(t);
+	t->sigmask = *sigframe_mask(uc) & SIGNAL_MASKABLE;
+	signal_mask_moved(t);
+	if (load_relaxed(&t->attention))
+		owe(t->carrier, CARRIER_OWES_SIGNALS);
+	go_on(t, uc);
+}
+
+/* Our own signal has interrupted a call that was left to the kernel, and the kernel makes it again. A handler without SA_RESTART
+ * would have ended it. */
+static void end_call(struct carrier *c, ucontext_t *uc)
+{
+	greg_t *r = uc->uc_mcontext.gregs;
+
+	if (c->native_pc && (uint64_t)r[REG_RIP] == c->native_pc - 2 && (uint64_t)r[REG_RAX] == c->native_nr) {
+		r[REG_RIP] += 2;
+		r[REG_RAX] = -EINTR;
+	}
 }
 
 /* Enter the handler of a signal that is due for the task, if there is one. */
-static void inject_due(struct task *t, ucontext_t *uc)
+static bool inject_due(struct task *t, ucontext_t *uc)
 {
 	struct uapi_sigaction act;
 	siginfo_t info;
-	int sig;
+	int sig = load_relaxed(&t->attention) ? signal_next(t, &act) : 0;
 
-	if (load_relaxed(&t->attention) && (sig = signal_next(t, &act))) {
-		signal_information(t, sig, &info);
-		inject(t, uc, &act, &info);
-	}
+	if (!sig)
+		return false;
+	if (!(act.flags & SA_RESTART))
+		end_call(t->carrier, uc);
+	signal_information(t, sig, &info);
+	inject(t, uc, &act, &info);
+	return true;
 }
 
 /* A preempted task runs again: on the low stack of its buffer, until rt_sigreturn. */
@@ -161,20 +168,17 @@ static void resume(void *arg)
 
 	sched_started();
 	inject_due(t, uc);
-	sys_sigmask(SIG_SETMASK, NULL, mask_of(uc));
-	carry(uc, t->carrier);
-	store_relaxed(&t->carrier->depth, 0);
-	arch_sigreturn(uc, 0);
+	go_on(t, uc);
 }
 
 /* Keep the interrupted context in the task's buffer and leave the carrier's signal stack. */
 static void preempt(struct carrier *c, ucontext_t *uc)
 {
 	struct task *t = c->current;
-	size_t vector = vector_size(uc);
+	size_t vector = sigframe_vector_size(uc);
 	char *at;
 
-	if (vector + CONTEXT_SIZE + 64 + LOW_STACK > BUFFER)
+	if (vector + SIGFRAME_CONTEXT + 64 + LOW_STACK > BUFFER)
 		return;
 	if (!t->preempt) {
 		long p = sys_mmap(NULL, BUFFER, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -191,8 +195,8 @@ static void preempt(struct carrier *c, ucontext_t *uc)
 		lock_drop(&c->lock);
 	}
 	at = (char *)t->preempt + LOW_STACK;
-	memcpy(at, uc, CONTEXT_SIZE);
-	char *fp = (char *)(((uintptr_t)at + CONTEXT_SIZE + 63) & ~63ul);
+	memcpy(at, uc, SIGFRAME_CONTEXT);
+	char *fp = (char *)(((uintptr_t)at + SIGFRAME_CONTEXT + 63) & ~63ul);
 
 	memcpy(fp, uc->uc_mcontext.fpregs, vector);
 	((ucontext_t *)at)->uc_mcontext.fpregs = (void *)fp;
@@ -268,6 +272,38 @@ static bool take_trapped(struct carrier *c, const siginfo_t *info, void *context
 	return true;
 }
 
+/* A child of vfork or of clone with CLONE_VM, whose signals are its own: the handler runs here and now, as the kernel would have
+ * it, and writes nothing of ours. */
+static void child_takes(int sig, siginfo_t *info, ucontext_t *uc)
+{
+	struct uapi_sigaction act = action_get(sig);
+	uint64_t mask = signal_mask_in(*sigframe_mask(uc), sig, &act);
+
+	if (!action_caught(&act)) {
+		signal_default(sig);
+		return;
+	}
+	sys_sigmask(SIG_SETMASK, &mask, NULL);
+	act.handler(sig, info, uc);
+}
+
+/* Whose is it? While the mark of a vfork stands, only the process id tells the parent from the child. The parent has come back
+ * from the call: what its task blocks is the kernel's no more. */
+static bool is_child(struct carrier *c, ucontext_t *uc)
+{
+	struct task *t = c ? c->current : NULL;
+
+	if (c && likely(!t || !t->vfork))
+		return false;
+	if (sys_getpid() != process_id)
+		return true;
+	if (t) {
+		t->vfork = false;
+		take_mask(c, uc);
+	}
+	return false;
+}
+
 void inject_catch(int sig, siginfo_t *info, void *context)
 {
 	if (info->si_code > 0 && (sig == SIGSEGV || sig == SIGBUS) && take_user_fault(context))
@@ -278,10 +314,10 @@ void inject_catch(int sig, siginfo_t *info, void *context)
 
 	if (sig == SIGSYS && info->si_code > 0 && take_trapped(c, info, context))
 		return;
-	if (info->si_code > 0 && (sig == SIGSEGV || sig == SIGBUS || sig == SIGFPE || sig == SIGILL || sig == SIGTRAP || sig == SIGSYS))
+	if (unlikely(is_child(c, context)))
+		child_takes(sig, info, context);
+	else if (info->si_code > 0 && (sig == SIGSEGV || sig == SIGBUS || sig == SIGFPE || sig == SIGILL || sig == SIGTRAP || sig == SIGSYS))
 		take_fault(c, t, sig, info, context);
-	else if (t && t->vfork && (void *)act.handler == (void *)SIG_DFL)
-		signal_default(sig);	/* the child's */
 	else if (t && is_broken_pipe(sig, context))
 		take_broken_pipe(c, t, info, context);
 	else if (t && !(t->sigmask & signal_bit(sig)) && t->tid == (uint32_t)sys_getpid() && inject_allowed(c, context) &&
@@ -314,24 +350,21 @@ static void on_signal(int sig, siginfo_t *info, void *context)
 			inject_catch(sig, info, context);
 		return;
 	}
-	if (!c)
+	if (!c || is_child(c, context))
 		return;
-	if (c->hub && c->mask != load_relaxed(&carrier_mask)) {
-		store_relaxed(&c->mask, load_relaxed(&carrier_mask));
-		*mask_of(context) = c->mask;
-	}
+	if ((c->hub || c->current) && c->mask != load_relaxed(&carrier_mask))
+		take_mask(c, context);
 	if (c->hub && !c->current)
 		poll_cut(c->hub);
-	inject_restart(c, context);
-	if (!inject_allowed(c, context)) {
-		if (c->current)
-			owe(c, what == CARRIER_PREEMPT ? CARRIER_OWES_TURN : CARRIER_OWES_SIGNALS);
+	bool allowed = inject_allowed(c, context);
+
+	if (what == CARRIER_KICK && allowed && inject_due(c->current, context))
 		return;
-	}
-	if (what == CARRIER_PREEMPT)
+	inject_restart(c, context);
+	if (!allowed && c->current)
+		owe(c, what == CARRIER_PREEMPT ? CARRIER_OWES_TURN : CARRIER_OWES_SIGNALS);
+	else if (allowed && what == CARRIER_PREEMPT)
 		preempt(c, context);
-	else
-		inject_due(c->current, context);
 }
 
 void inject_init(void)
@@ -343,6 +376,7 @@ void inject_init(void)
 		.restorer = inject_kernel_restorer,
 	};
 
+	sigframe_init();
 	text_start = (uintptr_t)__ehdr_start;
 	text_end = (uintptr_t)weft_slots_end;	/* the slots stand last */
 	sys_sigaction(CARRIER_SIGNAL, &act, NULL);
@@ -375,4 +409,27 @@ void inject_describe(void *context, const struct arch_frame *f, long result)
 	r[REG_RSP] = (greg_t)arch_frame_sp(f);
 	r[REG_RIP] = (greg_t)arch_frame_pc(f) - (again ? 2 : 0);
 	r[REG_RAX] = again ? (greg_t)f->nr : (greg_t)result;
+	r[REG_RCX] = (greg_t)arch_frame_pc(f);
+	r[REG_EFL] = (greg_t)arch_frame_flags(f);
+	r[REG_R11] = r[REG_EFL];
+	r[REG_CSGSFS] = ARCH_SEGMENTS;
+}
+
+/* The reverse, but for what only inject_returned can change. */
+void inject_undescribe(struct arch_frame *f, const void *context)
+{
+	const greg_t *r = ((const ucontext_t *)context)->uc_mcontext.gregs;
+
+	f->r8 = (uint64_t)r[REG_R8];
+	f->r9 = (uint64_t)r[REG_R9];
+	f->r10 = (uint64_t)r[REG_R10];
+	f->r12 = (uint64_t)r[REG_R12];
+	f->r13 = (uint64_t)r[REG_R13];
+	f->r14 = (uint64_t)r[REG_R14];
+	f->r15 = (uint64_t)r[REG_R15];
+	f->rdi = (uint64_t)r[REG_RDI];
+	f->rsi = (uint64_t)r[REG_RSI];
+	f->rbp = (uint64_t)r[REG_RBP];
+	f->rbx = (uint64_t)r[REG_RBX];
+	f->rdx = (uint64_t)r[REG_RDX];
 }

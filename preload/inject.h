@@ -35,6 +35,9 @@ void inject_kick(struct task *t);
  */
 void inject_describe(void *context, const struct arch_frame *f, long result);
 
+/* inject_undescribe -- give the registers back, as a handler left them. */
+void inject_undescribe(struct arch_frame *f, const void *context);
+
 extern void inject_kernel_restorer(void);	/* rt_sigreturn, for frames that the kernel made */
 extern void inject_restorer(void);		/* the return from an injected handler */
 
@@ -50,5 +53,19 @@ void signal_default(int sig);	/* take the default action, which is the kernel's:
 bool signal_held(void);	/* of CARRIER_SIGNAL: all tasks block it */
 void signal_information(struct task *t, int sig, siginfo_t *info);
 int signal_next(struct task *t, struct uapi_sigaction *act);
+
+#define SIGNAL_MASKABLE (~(signal_bit(SIGKILL) | signal_bit(SIGSTOP)))
+
+/* signal_mask_in -- the mask in the handler of a signal that came under `mask'. */
+static inline uint64_t signal_mask_in(uint64_t mask, int sig, const struct uapi_sigaction *act)
+{
+	return mask | act->mask | (act->flags & SA_NODEFER ? 0 : signal_bit(sig));
+}
+
+/* signal_mask_changed -- after every change of task.sigmask: what it lets through must get through to it, what nobody lets through
+ * stays in the kernel. signal_mask_moved does the same but for the kernel's mask of the calling thread: it returns true when that
+ * is to become its carrier's `mask'. */
+void signal_mask_changed(struct task *t);
+bool signal_mask_moved(struct task *t);
 
 #endif

@@ -47,7 +47,8 @@ static long open_comm(uint32_t tid, uint64_t flags)
 	line[n] = '\n';
 	sys_pwrite((int)fd, line, n + 1, 0);
 	fd_new((int)fd, FD_NAME, FD_OWN);
-	fd_get((int)fd)->receive_ns = tid;
+	if (fd_get((int)fd))
+		fd_get((int)fd)->receive_ns = tid;
 	return fd;
 }
 

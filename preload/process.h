@@ -4,8 +4,6 @@
 
 #include "gate.h"
 
-extern int process_id;		/* of the process these tasks live in */
-
 long process_fork(struct task *t, struct arch_frame *f);
 long process_vfork(struct task *t, struct arch_frame *f);
 

@@ -1,10 +1,10 @@
 /* signal.c -- signals of the program: who blocks what, who gets which, and the calls about them */
-#include <ucontext.h>
 #include "signal.h"
 #include "action.h"
 #include "inject.h"
 #include "log.h"
 #include "pages.h"
+#include "sigframe.h"
 #include "threadtimer.h"
 #include "user.h"
 
@@ -19,28 +19,30 @@ static uint64_t process_pending ANEW;	/* atomic */
 static bool held ANEW;		/* atomic: all tasks block CARRIER_SIGNAL */
 static siginfo_t process_info[SIGNALS + 1] ANEW;
 
-/* Make another hub's carrier take on the mask, and wait for it a little: a signal that it still took would not be pending. */
-static void spread_mask(struct hub *h, uint64_t mask)
+/* Make another carrier take on the mask, one that runs a hub or one whose hub was taken, and wait for it a little: a signal that
+ * it still took would not be pending. Spares, workers and the monitor block all. */
+static void spread_mask(struct carrier *c, uint64_t mask)
 {
-	struct carrier *c = load_acquire(&h->carrier);
+	struct hub *h = load_acquire(&c->hub);
 
-	hub_interrupt(h);
+	if (h)
+		hub_interrupt(h);
 	carrier_signal(c, CARRIER_KICK);
 	for (int n = 0; n < MASK_PATIENCE && load_relaxed(&c->mask) != mask; n++)
 		SYS(__NR_sched_yield);
 }
 
-/* This carrier takes it on at once. Others must where it blocks more, or a blocked signal would act through them. */
+/* The caller sees to this carrier. Others must take it on at once where it blocks more, or a blocked signal would act through
+ * them. */
 static void set_real_mask(struct task *t, uint64_t mask)
 {
 	bool more = mask & ~load_relaxed(&carrier_mask);
 
-	store_relaxed(&carrier_mask, mask);
-	t->carrier->mask = mask;
-	sys_sigmask(SIG_SETMASK, &mask, NULL);
-	for (uint32_t i = 0; more && i < load_relaxed(&hubs_running); i++)
-		if (&hubs[i] != sched_hub(t))
-			spread_mask(&hubs[i], mask);
+	store_seq(&carrier_mask, mask);
+	store_relaxed(&t->carrier->mask, mask);
+	for (struct carrier *c = more ? carrier_each(NULL) : NULL; c; c = carrier_each(c))
+		if (c != t->carrier && (load_acquire(&c->hub) || load_relaxed(&c->current)))
+			spread_mask(c, mask);
 }
 
 /* Under the lock: count the change of one task's mask. */
@@ -73,24 +75,34 @@ bool signal_held(void)
 	return load_relaxed(&held);
 }
 
-/* The task's mask has changed: what it lets through must get through to it, what nobody lets through stays in the kernel. */
-static void mask_changed(struct task *t)
+bool signal_mask_moved(struct task *t)
 {
 	uint64_t mask = t->sigmask;
+	bool moved = false;
 
 	if (load_relaxed(&t->sigpending) & ~mask)
 		store_relaxed(&t->attention, 1);
 	if (load_relaxed(&process_pending) & ~mask)
 		store_relaxed(&hub_signals, 1);
 	if ((mask & INTERNAL) || mask == t->sigcounted)
-		return;
+		return false;
 	lock_take(&lock);
 	count(t, mask);
 	uint64_t all = blocked_by_all();
 
-	if (all != load_relaxed(&carrier_mask))
+	if (all != load_relaxed(&carrier_mask)) {
 		set_real_mask(t, all);
+		moved = true;
+	}
 	lock_drop(&lock);
+	return moved;
+}
+
+/* Until a changed mask is the kernel's, a signal that it blocks may still come: it is noted then, and stays pending. */
+void signal_mask_changed(struct task *t)
+{
+	if (signal_mask_moved(t))
+		sys_sigmask(SIG_SETMASK, &t->carrier->mask, NULL);
 }
 
 void signal_task_started(struct task *t, const struct task *parent)
@@ -244,45 +256,64 @@ int signal_take(struct task *t, uint64_t set, siginfo_t *info)
 }
 
 struct call {
-	struct uapi_sigaction act;
-	siginfo_t info;
-	ucontext_t context;
+	void (*handler)(int, siginfo_t *, void *);
+	struct sigframe *frame;
 };
 
 static void enter_handler(void *arg)
 {
 	struct call *call = arg;
 
-	call->act.handler(call->info.si_signo, &call->info, &call->context);
+	call->handler(call->frame->info.si_signo, &call->frame->info, call->frame->context);
 }
 
-/* Run one handler as a call, on the way out of the gate. It may never come back. */
-static void run(struct task *t, struct arch_frame *f, long result, int sig, struct uapi_sigaction act)
+/* What the handler has made of the registers is what the program goes on with. */
+static void take_registers(struct sigframe *frame, struct arch_frame *f, long *result)
 {
-	struct call call = {.act = act};
-	struct arch_vector vector;
-	uint64_t old = t->sigrestore ? t->sigsaved : t->sigmask;
+	ucontext_t *uc = (ucontext_t *)frame->context;
+	char before[SIGFRAME_CONTEXT];
+	greg_t *r = uc->uc_mcontext.gregs, *was = ((ucontext_t *)before)->uc_mcontext.gregs;
 
-	signal_information(t, sig, &call.info);
-	inject_describe(&call.context, f, result);
-	memcpy(&call.context.uc_sigmask, &old, sizeof old);
+	inject_describe(before, f, *result);
+	if (r[REG_RIP] != was[REG_RIP] || r[REG_RSP] != was[REG_RSP])
+		inject_returned(uc);	/* somewhere else */
+	if (r[REG_RAX] != was[REG_RAX])
+		*result = r[REG_RAX];
+	inject_undescribe(f, uc);
+}
+
+/* Run one handler as a call, on the way out of the gate. It may never come back. A handler starts with clean floating point, and
+ * what it does to it is undone. */
+static void run(struct task *t, struct arch_frame *f, long *result, int sig, const struct uapi_sigaction *act)
+{
+	bool apart = act->flags & SA_ONSTACK && t->sigalt_size && arch_stack_pointer() - t->sigalt_sp >= t->sigalt_size;
+	char context[SIGFRAME_CONTEXT] = {0}, room[apart ? 1 : sigframe_room()];
+	uintptr_t top = apart ? t->sigalt_sp + t->sigalt_size : (uintptr_t)room + sizeof room;
+	siginfo_t info;
+
+	signal_information(t, sig, &info);
+	inject_describe(context, f, *result);
+	struct sigframe *frame = sigframe_push(t, top, context, t->sigrestore ? t->sigsaved : t->sigmask, &info);
+	struct call call = {act->handler, frame};
+
+	frame->restorer = (void *)inject_restorer;
 	t->sigrestore = false;
-	t->sigmask |= act.mask | (act.flags & SA_NODEFER ? 0 : signal_bit(sig));
-	mask_changed(t);
+	t->sigmask = signal_mask_in(t->sigmask, sig, act);
+	signal_mask_changed(t);
 	STAT_ADD(sched_hub(t), signals, 1);
 	t->frame = NULL;
-	arch_vector_save(&vector);	/* a handler starts with clean floating point, and what it does to it is undone */
 	arch_vector_reset();
 	sched_native_begin(t);
-	if (act.flags & SA_ONSTACK && t->sigalt_size && arch_stack_pointer() - t->sigalt_sp >= t->sigalt_size)
-		arch_call_on((void *)(t->sigalt_sp + t->sigalt_size), enter_handler, &call);
+	if (apart)
+		arch_call_on(frame, enter_handler, &call);
 	else
 		enter_handler(&call);
+	take_registers(frame, f, result);
 	sched_native_end(t);
-	arch_vector_load(&vector);
+	sigframe_vector_load(frame);
 	t->frame = f;
-	memcpy(&t->sigmask, &call.context.uc_sigmask, sizeof t->sigmask);
-	mask_changed(t);
+	t->sigmask = *sigframe_mask(frame->context) & SIGNAL_MASKABLE;
+	signal_mask_changed(t);
 }
 
 /* The next signal that is due for the task, taken out of its pending set; 0: none. */
@@ -315,12 +346,12 @@ bool signal_deliver(struct task *t, struct arch_frame *f, long *result)
 	while ((sig = signal_next(t, &act))) {
 		if (!(act.flags & SA_RESTART) && *result == -ERESTARTSYS)
 			*result = -EINTR;
-		run(t, f, *result, sig, act);
+		run(t, f, result, sig, &act);
 	}
 	if (t->sigrestore) {
 		t->sigrestore = false;
 		t->sigmask = t->sigsaved;
-		mask_changed(t);
+		signal_mask_changed(t);
 	}
 	return *result == -ERESTARTSYS;
 }
@@ -338,7 +369,7 @@ long signal_mask_enter(struct task *t, const uint64_t *mask, size_t size)
 	t->sigsaved = t->sigmask;
 	t->sigrestore = true;
 	t->sigmask = set & ~(signal_bit(SIGKILL) | signal_bit(SIGSTOP));
-	mask_changed(t);
+	signal_mask_changed(t);
 	return 0;
 }
 
@@ -349,7 +380,7 @@ void signal_mask_leave(struct task *t, long result)
 		return;
 	t->sigrestore = false;
 	t->sigmask = t->sigsaved;
-	mask_changed(t);
+	signal_mask_changed(t);
 }
 
 void signal_expose(struct task *t)
@@ -374,6 +405,7 @@ void signal_child(struct task *t)
 	t->sigcounted = 0;
 	count(t, t->sigmask & ~INTERNAL);
 	set_real_mask(t, blocked_by_all());
+	sys_sigmask(SIG_SETMASK, &t->carrier->mask, NULL);
 }
 
 /* What the kernel is told of an action. */
@@ -406,6 +438,7 @@ void signal_init(struct task *t)
 	count(t, t->sigmask);
 	inject_init();
 	set_real_mask(t, blocked_by_all());
+	sys_sigmask(SIG_SETMASK, &t->carrier->mask, NULL);
 }
 
 /* A signal that was sent before a disposition changes acts by the old one: natively it has chosen its thread when kill returns.
@@ -488,7 +521,7 @@ long signal_rt_sigprocmask(struct task *t, struct arch_frame *f)
 			t->sigmask = bits;
 		else
 			return -EINVAL;
-		mask_changed(t);
+		signal_mask_changed(t);
 	}
 	return old ? user_copy(t, old, &was, sizeof was) : 0;
 }

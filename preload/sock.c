@@ -296,8 +296,10 @@ static long accept_on(struct task *t, struct arch_frame *f, int flags)
 	fd_let_go(number, original);
 	if (r >= 0) {
 		fd_new((int)r, FD_SOCKET, (uint8_t)(kept | FD_OWN | (flags & SOCK_NONBLOCK ? FD_NONBLOCK : 0)));
-		fd_get((int)r)->receive_ns = receive;
-		fd_get((int)r)->send_ns = send;
+		if (fd_get((int)r)) {
+			fd_get((int)r)->receive_ns = receive;
+			fd_get((int)r)->send_ns = send;
+		}
 	}
 	return r == -ETIMEDOUT ? -EAGAIN : r == -ERESTARTSYS && deadline != FOREVER ? -EINTR : r;
 }

@@ -6,7 +6,6 @@
  * The end of a task runs on the stack of the carrier's loop: robust list, clear-child-tid, wake. The store of that zero is the
  * last access to the dying stack and thread control block: libc gives both away as soon as it sees it.
  */
-#include <asm/prctl.h>
 #include <linux/sched.h>
 #include <linux/seccomp.h>
 #include <sys/prctl.h>
@@ -503,18 +502,6 @@ long thread_prctl(struct task *t, struct arch_frame *f)
 	if (t->tid == (uint32_t)sys_getpid())
 		return GATE_NATIVE;	/* the process's name, as others see it */
 	return 0;
-}
-
-/* Where the processor's instruction is not to be had, only this call sets the base, and nothing can read it at a switch. */
-long thread_arch_prctl(struct task *t, struct arch_frame *f)
-{
-	if (ARG1(f) != ARCH_SET_GS || arch_has_fsgsbase)
-		return GATE_NATIVE;
-	long r = SYS(__NR_arch_prctl, ARCH_SET_GS, ARG2(f));
-
-	if (r == 0)
-		t->carrier->gs = ARG2(f);
-	return r;
 }
 
 /* From the first key on each switch saves and loads the rights. Until then all have those that they began with. */

@@ -117,6 +117,14 @@ static inline int arch_frame_vector(const struct arch_frame *f)
 	return *(uint32_t *)(arch_slot(f) + ARCH_SLOT_FLAGS) & 1;
 }
 
+/* As lahf and seto left them; interrupts are on, and the bit that always stands. */
+static inline uint64_t arch_frame_flags(const struct arch_frame *f)
+{
+	return (f->flags >> 8 & 0xd5) | (f->flags & 1) << 11 | 0x202;
+}
+
+#define ARCH_SEGMENTS (0x2bull << 48 | 0x33)	/* ss and cs of a 64-bit program, as a signal context has them */
+
 /* The program's stack pointer at the site. */
 static inline uintptr_t arch_frame_sp(const struct arch_frame *f)
 {
@@ -191,7 +199,7 @@ extern int arch_has_fsgsbase;	/* set once at activation, before the first switch
  *					them (preload/thunk.S, SSE); the kernel's frame of a preempted task has all of them
  *	FS base				arch_switch; set by libc once for each thread
  *	GS base				read when a task leaves (1.4 ns: `wrgsbase' is no call that could tell of it), written when the
- *					next one has another
+ *					next one has another. Without these instructions (Linux before 5.9) it stays the carrier's
  *	PKRU				the same, once the program has a protection key
  *	shadow stack			not supported: libc turns it on only where all objects ask for it, and then Weft is not loaded
  *	restartable sequence		none: tasks move between kernel threads (preload/thread.c)
