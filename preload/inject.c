@@ -58,12 +58,24 @@ static void carry(ucontext_t *uc, struct carrier *c)
 	uc->uc_stack.ss_flags = 0;
 }
 
+/* Right behind the call that was left to the kernel: where the program has its `syscall', or where a slot has it that took its
+ * place. */
+static bool behind_call(const struct carrier *c, uintptr_t pc)
+{
+	uintptr_t slot = pc & ~(uintptr_t)(ARCH_SLOT_SIZE - 1);
+
+	if (pc == c->native_pc)
+		return pc != 0;
+	return pc - (uintptr_t)weft_slots < (uintptr_t)(weft_slots_end - weft_slots) && pc - slot >= 2 &&
+	       *(uint64_t *)(slot + ARCH_SLOT_RESUME) == c->native_pc && *(uint8_t *)(pc - 2) == 0x0f && *(uint8_t *)(pc - 1) == 0x05;
+}
+
 void inject_restart(struct carrier *c, void *context)
 {
 	ucontext_t *uc = context;
 	greg_t *r = uc->uc_mcontext.gregs;
 
-	if (c->native_pc && (uint64_t)r[REG_RIP] == c->native_pc && r[REG_RAX] == -EINTR) {
+	if (behind_call(c, (uintptr_t)r[REG_RIP]) && r[REG_RAX] == -EINTR) {
 		r[REG_RIP] -= 2;
 		r[REG_RAX] = (greg_t)c->native_nr;
 	}
@@ -200,7 +212,7 @@ static bool is_broken_pipe(int sig, const ucontext_t *uc)
 /* Behind a call that was left to the kernel all is as it was before. */
 static bool behind_native(struct carrier *c, const ucontext_t *uc)
 {
-	return !load_relaxed(&c->depth) && (uint64_t)uc->uc_mcontext.gregs[REG_RIP] == c->native_pc;
+	return !load_relaxed(&c->depth) && behind_call(c, (uintptr_t)uc->uc_mcontext.gregs[REG_RIP]);
 }
 
 /* The task has written where nobody reads: the signal is its own, whatever others do, and comes before the call returns. */
