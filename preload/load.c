@@ -98,7 +98,7 @@ STANDIN int load_pthread_create(pthread_t *thread, const pthread_attr_t *attr, v
 	struct task *t = create_begin();
 
 	if (!real)
-		real = (int (*)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *))standin_next("pthread_create");
+		real = (int (*)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *))standin_next("pthread_create", "GLIBC_2.2.5");
 	int r = real(thread, attr, fn, arg);
 
 	create_end(t);
@@ -111,7 +111,7 @@ STANDIN int load_thrd_create(thrd_t *thread, thrd_start_t fn, void *arg)
 	struct task *t = create_begin();
 
 	if (!real)
-		real = (int (*)(thrd_t *, thrd_start_t, void *))standin_next("thrd_create");
+		real = (int (*)(thrd_t *, thrd_start_t, void *))standin_next("thrd_create", "GLIBC_2.28");
 	int r = real(thread, fn, arg);
 
 	create_end(t);
@@ -119,23 +119,23 @@ STANDIN int load_thrd_create(thrd_t *thread, thrd_start_t fn, void *arg)
 }
 
 /* A call for which libc may make a thread: if it does, activate first. */
-#define TRIGGER(name, type, parameters, arguments, makes_thread)			\
+#define TRIGGER(name, version, type, parameters, arguments, makes_thread)			\
 	static type (*real_##name) parameters;						\
 	type load_##name parameters;							\
 	STANDIN type load_##name parameters						\
 	{										\
 		if (unlikely(!real_##name))						\
-			real_##name = (type (*) parameters)standin_next(#name);			\
+			real_##name = (type (*) parameters)standin_next(#name, version);			\
 		if (makes_thread)							\
 			activate_for_thread();						\
 		return real_##name arguments;						\
 	}
 #define TRIGGER_AIO(name)								\
 	STANDS_FOR(load_##name, name, "GLIBC_2.2.5");					\
-	TRIGGER(name, int, (void *request), (request), true)
+	TRIGGER(name, "GLIBC_2.2.5", int, (void *request), (request), true)
 #define TRIGGER_LIO(name)								\
 	STANDS_FOR(load_##name, name, "GLIBC_2.4");					\
-	TRIGGER(name, int, (int mode, void *list, int n, struct sigevent *event), (mode, list, n, event), n > 0)
+	TRIGGER(name, "GLIBC_2.4", int, (int mode, void *list, int n, struct sigevent *event), (mode, list, n, event), n > 0)
 
 static bool by_thread(const struct sigevent *event)
 {
@@ -153,23 +153,23 @@ static bool clones_thread(long nr, long first)
 }
 
 STANDS_FOR(load_timer_create, timer_create, "GLIBC_2.3.3");
-TRIGGER(timer_create, int, (clockid_t clock, struct sigevent *event, timer_t *id), (clock, event, id), by_thread(event))
+TRIGGER(timer_create, "GLIBC_2.3.3", int, (clockid_t clock, struct sigevent *event, timer_t *id), (clock, event, id), by_thread(event))
 STANDS_FOR(load_mq_notify, mq_notify, "GLIBC_2.3.4");
-TRIGGER(mq_notify, int, (int queue, const struct sigevent *event), (queue, event), by_thread(event))
+TRIGGER(mq_notify, "GLIBC_2.3.4", int, (int queue, const struct sigevent *event), (queue, event), by_thread(event))
 STANDS_FOR(load_getaddrinfo_a, getaddrinfo_a, "GLIBC_2.2.5");
-TRIGGER(getaddrinfo_a, int, (int mode, void *list, int n, struct sigevent *event), (mode, list, n, event), n > 0)
+TRIGGER(getaddrinfo_a, "GLIBC_2.2.5", int, (int mode, void *list, int n, struct sigevent *event), (mode, list, n, event), n > 0)
 TRIGGER_AIO(aio_read)
 TRIGGER_AIO(aio_read64)
 TRIGGER_AIO(aio_write)
 TRIGGER_AIO(aio_write64)
 STANDS_FOR(load_aio_fsync, aio_fsync, "GLIBC_2.2.5");
-TRIGGER(aio_fsync, int, (int kind, void *request), (kind, request), true)
+TRIGGER(aio_fsync, "GLIBC_2.2.5", int, (int kind, void *request), (kind, request), true)
 STANDS_FOR(load_aio_fsync64, aio_fsync64, "GLIBC_2.2.5");
-TRIGGER(aio_fsync64, int, (int kind, void *request), (kind, request), true)
+TRIGGER(aio_fsync64, "GLIBC_2.2.5", int, (int kind, void *request), (kind, request), true)
 TRIGGER_LIO(lio_listio)
 TRIGGER_LIO(lio_listio64)
 STANDS_FOR_ONE(load_clone, clone, "GLIBC_2.2.5");
-TRIGGER(clone, int, (int (*fn)(void *), void *stack, int flags, void *arg, void *a, void *b, void *c),
+TRIGGER(clone, "GLIBC_2.2.5", int, (int (*fn)(void *), void *stack, int flags, void *arg, void *a, void *b, void *c),
 	(fn, stack, flags, arg, a, b, c), flags & CLONE_THREAD)
 
 /* Such a call sets a filter of system calls; one that the kernel refused sets none. */
@@ -198,7 +198,7 @@ int load_prctl(int option, long b, long c, long d, long e);
 STANDIN long load_syscall(long nr, long a, long b, long c, long d, long e, long f)
 {
 	if (unlikely(!real_syscall))
-		real_syscall = (__typeof__(real_syscall))standin_next("syscall");
+		real_syscall = (__typeof__(real_syscall))standin_next("syscall", "GLIBC_2.2.5");
 	if (clones_thread(nr, a))
 		activate_for_thread();
 	bool sets = sets_filter(nr, a);
@@ -215,7 +215,7 @@ STANDIN long load_syscall(long nr, long a, long b, long c, long d, long e, long 
 STANDIN int load_prctl(int option, long b, long c, long d, long e)
 {
 	if (unlikely(!real_prctl))
-		real_prctl = (__typeof__(real_prctl))standin_next("prctl");
+		real_prctl = (__typeof__(real_prctl))standin_next("prctl", "GLIBC_2.2.5");
 	if (unlikely(option == PR_SET_SECCOMP))
 		filter_begin();
 	int r = real_prctl(option, b, c, d, e);
@@ -230,9 +230,9 @@ __attribute__((constructor)) static void load(void)
 	if (!gnu_get_libc_version)
 		return;		/* another libc, by an inherited LD_PRELOAD */
 	start();
-	real_clone = (__typeof__(real_clone))standin_next("clone");
-	real_syscall = (__typeof__(real_syscall))standin_next("syscall");
-	real_prctl = (__typeof__(real_prctl))standin_next("prctl");
+	real_clone = (__typeof__(real_clone))standin_next("clone", "GLIBC_2.2.5");
+	real_syscall = (__typeof__(real_syscall))standin_next("syscall", "GLIBC_2.2.5");
+	real_prctl = (__typeof__(real_prctl))standin_next("prctl", "GLIBC_2.2.5");
 	if (conf.force && !activate())
 		activate_require();
 }

@@ -20,13 +20,25 @@
 		".symver " #ours "_old, " #name "@" old "\n");				\
 	STANDS_FOR_ONE(ours, name, "GLIBC_2.34")
 
-/* standin_next -- what the name would stand for without us. */
-static inline void *standin_next(const char *name)
+/* standin_next -- what the name would stand for without us, in the version that programs are linked with: libc's of 2.34, or the
+ * one that is given.
+ *
+ * Before glibc 2.36 dlsym(RTLD_NEXT) finds the oldest version, which takes other arguments. It is asked all the same, since dlvsym
+ * passes over another object that stands before libc and gives no version.
+ */
+static inline void *standin_next(const char *name, const char *version)
 {
-	void *p = dlsym(RTLD_NEXT, name);
+	void *next = dlsym(RTLD_NEXT, name), *libc = dlvsym(RTLD_NEXT, name, "GLIBC_2.34");
+	Dl_info its, libcs;
 
-	INVARIANT(p != NULL);
-	return p;
+	if (!libc)
+		libc = dlvsym(RTLD_NEXT, name, version);
+	if (!libc)
+		(void)dlerror(); /* not the program's business */
+	INVARIANT(next != NULL);
+	if (!libc || libc == next || !dladdr(next, &its) || !dladdr(libc, &libcs) || its.dli_fbase != libcs.dli_fbase)
+		return next;
+	return libc;
 }
 
 #endif

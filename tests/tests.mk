@@ -25,21 +25,24 @@ USER_CXX	= $(CXX) -std=c++17 $(USER_ALL)
 USER_ALL	= -O2 -g -Wall -Wextra $(if $(WERROR),-Werror) -pthread -MMD -MP $(call said,flags) \
 		  $$(grep -q 'define CHECK_LIMIT_S' $< || echo -DCHECK_LIMIT_S=300)
 
+# Parts of libc before 2.34, of which since then empty archives are left.
+LIBC_PARTS	:= -Wl,--as-needed -lrt -ldl -lanl
+
 # A program's shared objects stand beside it: NAME.so.c and NAME_….so.c.
 .SECONDARY: $(patsubst %.c,$(B)/%,$(wildcard tests/posix/*.so.c))
 .SECONDEXPANSION:
 $(B)/tests/posix/%.so: tests/posix/%.so.c
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
-	$(Q)$(USER_C) -shared -fPIC -o $@ $< $(call said,libs)
+	$(Q)$(USER_C) -shared -fPIC -o $@ $< $(call said,libs) $(LIBC_PARTS)
 $(B)/tests/posix/%: tests/posix/%.c $$(addprefix $(B)/,$$(basename $$(wildcard tests/posix/$$*.so.c tests/posix/$$*_*.so.c)))
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
-	$(Q)$(USER_C) -o $@ $< $(call said,libs)
+	$(Q)$(USER_C) -o $@ $< $(call said,libs) $(LIBC_PARTS)
 $(B)/tests/posix/%: tests/posix/%.cc
 	$(call say,CXX,$<)
 	@mkdir -p $(@D)
-	$(Q)$(USER_CXX) -o $@ $< $(call said,libs)
+	$(Q)$(USER_CXX) -o $@ $< $(call said,libs) $(LIBC_PARTS)
 $(B)/tests/slow/%: tests/slow/%.c
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
@@ -48,11 +51,11 @@ $(B)/tests/slow/%: tests/slow/%.c
 $(B)/tests/api/%: tests/api/%.c $(B)/libweft.so
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
-	$(Q)$(USER_C) -Iinclude -iquote tests/posix -o $@ $< -L$(B) -lweft -Wl,-rpath,'$$ORIGIN/../..' $(call said,libs)
+	$(Q)$(USER_C) -Iinclude -iquote tests/posix -o $@ $< -L$(B) -lweft -Wl,-rpath,'$$ORIGIN/../..' $(call said,libs) $(LIBC_PARTS)
 $(B)/tests/examples/%: tests/examples/%.c $(B)/libweft.so
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
-	$(Q)$(USER_C) -Iinclude -o $@ $< -L$(B) -lweft -Wl,-rpath,'$$ORIGIN/../..' $(call said,libs)
+	$(Q)$(USER_C) -Iinclude -o $@ $< -L$(B) -lweft -Wl,-rpath,'$$ORIGIN/../..' $(call said,libs) $(LIBC_PARTS)
 
 # Unit tests link with core alone, as an archive, so that a test may include a file of core instead of linking it; those of the
 # parts that run in the program's time link with an archive of these as well, and those of the command's parts with one of those.

@@ -29,6 +29,7 @@
 #include "pool.h"
 #include "arrivals.h"
 #include "loop.h"
+#include "uapi.h"
 
 #define EVENTS	     64	      /* at a time: a request that is due waits for no more than these */
 #define SPARE_FILES  16	      /* descriptors that are no connections */
@@ -350,7 +351,7 @@ static int wait(struct epoll_event *events)
 		until = next_due();
 	ns = until > ns ? until - ns : 0;
 	t = (struct timespec){ns / 1000000000, ns % 1000000000};
-	return epoll_pwait2(pool.set, events, EVENTS, &t, NULL);
+	return (int)syscall(__NR_epoll_pwait2, pool.set, events, EVENTS, &t, NULL, 0ul);	/* libc has it since 2.35 */
 }
 
 /* turn -- do what is due, then wait for events and see to them: first all that came is read, then
