@@ -23,7 +23,7 @@ SHELL	:= /bin/bash
 ARCH_S		:= core/arch/$(ARCH)/switch.S
 CORE		:= sys log pages conf stat mem clock heap stack task carrier cputime own hub ready timer poll sched futex offload asleep \
 		   monitor fork
-PRELOAD		:= elfkind ldpreload text object bytes opcode insn body sites known slot patch user shared credential threadtimer action inject signal fd \
+PRELOAD		:= elfkind ldpreload text object bytes opcode insn body sites known slot patch user shared bound credential threadtimer action inject signal fd \
 		   kind number transfer sock splice name sigwait io mq ring multiplex sleep futexcall exec process thread cpuclock dispatch obstacle \
 		   activate launch load
 # They run in the program's time, not inside its system calls, and may use vector registers.

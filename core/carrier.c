@@ -10,6 +10,8 @@ void (*carrier_catch_up)(uint32_t *);
 static struct lock spares_lock ANEW;
 static struct carrier *spares ANEW, *ended ANEW;	/* under spares_lock */
 static uint32_t spare_count ANEW;
+static struct carrier *newest ANEW;	/* atomic: of all */
+uint32_t carrier_others ANEW;
 
 #define SPARES_IDLE 2
 
@@ -20,9 +22,23 @@ static char *signal_stack(struct carrier *c)
 
 static void begin(struct carrier *c)
 {
-	memset(c, 0, sizeof *c);
+	memset(c, 0, offsetof(struct carrier, older));
 	c->depth = 1;	/* in Weft from its first instruction on */
 	*(struct carrier **)(signal_stack(c) + CARRIER_STACK - 16) = c;
+}
+
+static void enlist(struct carrier *c)
+{
+	struct carrier *older = load_relaxed(&newest);
+
+	do
+		c->older = older;
+	while (!__atomic_compare_exchange_n(&newest, &older, c, true, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED));
+}
+
+struct carrier *carrier_each(struct carrier *c)
+{
+	return c ? c->older : load_seq(&newest);
 }
 
 struct carrier *carrier_new(void)
@@ -33,12 +49,17 @@ struct carrier *carrier_new(void)
 	if (!p)
 		return NULL;
 	begin(c);
+	enlist(c);
 	return c;
 }
 
-void carrier_free(struct carrier *c)
+/* Its memory stays: whoever walks the list of all, or wakes a task that has just ended, may still look at it. */
+void carrier_put(struct carrier *c)
 {
-	pages_put(signal_stack(c), 2 * CARRIER_STACK);
+	lock_take(&spares_lock);
+	c->next = ended;
+	ended = c;
+	lock_drop(&spares_lock);
 }
 
 struct carrier *carrier_here(void)
@@ -70,6 +91,7 @@ int carrier_start(struct carrier *c, void (*loop)(void *))
 {
 	uint64_t all = ~0ull, mask;
 
+	store_seq(&carrier_others, 1);
 	sys_sigmask(SIG_SETMASK, &all, &mask);
 	long tid = arch_clone(CARRIER_THREAD_FLAGS, carrier_stack_top(c), loop, c, &c->tid_word);
 
@@ -103,15 +125,12 @@ static struct carrier *pop(struct carrier **list)
 }
 
 /* One that has ended can be used again when the kernel has cleared its word: its stack is free then. */
-static struct carrier *fresh(void)
+struct carrier *carrier_fresh(void)
 {
 	struct carrier *c = pop(&ended);
 
 	if (c && load_acquire(&c->tid_word)) {
-		lock_take(&spares_lock);
-		c->next = ended;
-		ended = c;
-		lock_drop(&spares_lock);
+		carrier_put(c);
 		c = NULL;
 	}
 	if (!c)
@@ -126,9 +145,9 @@ struct carrier *carrier_spare_take(void (*loop)(void *))
 
 	if (c)
 		return c;
-	c = fresh();
+	c = carrier_fresh();
 	if (c && carrier_start(c, loop) < 0) {
-		carrier_free(c);
+		carrier_put(c);
 		return NULL;
 	}
 	return c;
@@ -143,6 +162,13 @@ void carrier_spare_return(struct carrier *c)
 	lock_drop(&spares_lock);
 }
 
+static void __attribute__((noreturn)) finish(void)
+{
+	stat_carrier_set((uint32_t)sys_gettid(), CARRIER_NONE);
+	for (;;)
+		SYS(__NR_exit, 0);
+}
+
 /* More spares than are wanted idle: this one ends, but for the kernel thread that the process began with. */
 static void end_surplus(struct carrier *c)
 {
@@ -154,11 +180,8 @@ static void end_surplus(struct carrier *c)
 		ended = c;
 	}
 	lock_drop(&spares_lock);
-	if (!end)
-		return;
-	stat_carrier_set((uint32_t)c->tid, CARRIER_NONE);
-	for (;;)
-		SYS(__NR_exit, 0);
+	if (end)
+		finish();
 }
 
 /* A fresh one has been taken already: it is in no list, and `given' tells. */
@@ -183,8 +206,48 @@ void carrier_spare_wait(struct carrier *c)
 void carrier_give(struct carrier *c, struct hub *h)
 {
 	store_release(&c->hub, h);
+	carrier_wake(c);
+}
+
+void carrier_wake(struct carrier *c)
+{
 	add_relaxed(&c->given, 1);
 	sys_futex(&c->given, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+}
+
+long carrier_sleep(struct carrier *c, uint32_t seen, int64_t deadline_ns)
+{
+	struct __kernel_timespec ts = {deadline_ns / NSEC, deadline_ns % NSEC};
+	long r = sys_futex(&c->given, FUTEX_WAIT_BITSET_PRIVATE, seen, deadline_ns == FOREVER ? NULL : &ts, NULL, ~0u);
+
+	return r == -ETIMEDOUT ? r : 0;
+}
+
+/* The task's own doing: faults, and signals that the kernel sends to the thread that made a call. */
+#define OWN_DOING (1ull << (SIGSEGV - 1) | 1ull << (SIGBUS - 1) | 1ull << (SIGFPE - 1) | 1ull << (SIGILL - 1) | \
+		   1ull << (SIGTRAP - 1) | 1ull << (SIGSYS - 1) | 1ull << (SIGPIPE - 1) | 1ull << (SIGXFSZ - 1) | \
+		   1ull << (CARRIER_SIGNAL - 1))
+
+void carrier_bind(struct carrier *c)
+{
+	c->bound = true;
+	c->mask = ~OWN_DOING;
+	sys_sigmask(SIG_SETMASK, &c->mask, NULL);
+	stat_carrier_set((uint32_t)c->tid, CARRIER_BOUND);
+}
+
+void carrier_retire(struct carrier *c)
+{
+	uint64_t every = ~0ull;
+
+	sys_sigmask(SIG_SETMASK, &every, NULL);
+	if (c->tid == (int)sys_getpid()) {
+		stat_carrier_set((uint32_t)c->tid, CARRIER_NONE);
+		for (;;)
+			sys_futex(&c->given, FUTEX_WAIT_PRIVATE, load_relaxed(&c->given), NULL, NULL, 0);
+	}
+	carrier_put(c);
+	finish();
 }
 
 void carrier_child(struct carrier *c)
@@ -193,4 +256,5 @@ void carrier_child(struct carrier *c)
 	pages_claim(signal_stack(c), 2 * CARRIER_STACK);
 	c->tid = (int)sys_gettid();
 	c->mask = load_relaxed(&carrier_mask);
+	enlist(c);
 }

@@ -32,7 +32,7 @@ struct carrier {
 	struct lock lock;	/* hub against the monitor */
 	int tid;
 	int tid_word;		/* cleared by the kernel when the thread has ended */
-	uint32_t given;		/* futex: bumped when a spare is given a hub */
+	uint32_t given;		/* futex: bumped when a spare is given a hub, and when a bound task is woken */
 	struct carrier *next;	/* among the spares */
 	int64_t cpu_ns;		/* monitor's: CPU time when it looked last */
 	uint32_t sample;	/* atomic: charge the next task that leaves with CPU time (cputime.c) */
@@ -43,6 +43,8 @@ struct carrier {
 	uint64_t mask;		/* what the kernel blocks on it */
 	uint32_t generation;	/* of the changes it has made */
 	uint32_t refused;	/* atomic: a signal of ours could not act where it came; the monitor sends another */
+	bool bound;		/* its task's own: it has no hub, never gets one, and ends with the task */
+	struct carrier *older;	/* among all that ever were. The last field: it stays when the rest is cleared */
 };
 
 /* Carriers are spoken to by a signal that debuggers pass and that by default does nothing; its si_value says what for. */
@@ -55,7 +57,6 @@ void carrier_signal(const struct carrier *c, long what);
 
 /* carrier_new -- memory for one; the thread is made by carrier_start. */
 struct carrier *carrier_new(void);
-void carrier_free(struct carrier *c);	/* of one that has no thread */
 
 /* carrier_start -- make its kernel thread, which runs `loop' on its stack for ever. Returns 0 or -errno. */
 int carrier_start(struct carrier *c, void (*loop)(void *));
@@ -84,6 +85,32 @@ struct carrier *carrier_spare_take(void (*loop)(void *));
 void carrier_spare_return(struct carrier *c);
 void carrier_spare_wait(struct carrier *c);
 void carrier_give(struct carrier *c, struct hub *h);
+
+/* Whether other kernel threads of ours than the first were ever made in this process. */
+extern uint32_t carrier_others;	/* atomic */
+
+/* carrier_fresh -- one without a thread, for a bound task; give it back by carrier_put. */
+struct carrier *carrier_fresh(void);
+void carrier_put(struct carrier *c);
+
+/* carrier_wake -- the bound task in carrier_sleep looks at its `wake'. carrier_sleep returns -ETIMEDOUT at deadline_ns, else 0,
+ * perhaps for nothing. `seen' is carrier_seen() from before the look at `wake'. */
+void carrier_wake(struct carrier *c);
+long carrier_sleep(struct carrier *c, uint32_t seen, int64_t deadline_ns);
+static inline uint32_t carrier_seen(const struct carrier *c)
+{
+	return load_acquire(&c->given);
+}
+
+/* carrier_bind -- the calling thread's carrier belongs to its task from now on. Signals that are sent to the process go to the
+ * carriers of hubs; what comes of the task's own doing stays. */
+void carrier_bind(struct carrier *c);
+
+/* carrier_retire -- a bound task has ended, and its kernel thread does, but for the one that the process began with. */
+void carrier_retire(struct carrier *c) __attribute__((noreturn));
+
+/* carrier_each -- all that are or ever were, from the newest on: `c' NULL for the first. */
+struct carrier *carrier_each(struct carrier *c);
 
 /* carrier_child -- in the child of a fork the calling thread's is the only one, and as good as new. */
 void carrier_child(struct carrier *c);

@@ -90,7 +90,7 @@ static bool look_at_detached(void)
 
 		if (!c)
 			continue;
-		if (load_acquire(&c->hub) || !load_relaxed(&c->current)) {
+		if (load_acquire(&c->hub) || !load_relaxed(&c->current) || c->bound) {
 			detached[i] = NULL;
 			continue;
 		}
@@ -199,6 +199,20 @@ void monitor_watch(uint32_t *word)
 	get_up();
 }
 
+/* A bound task that was kicked where it could take no signal, and may not come to its gate for long. */
+static bool look_at_bound(void)
+{
+	bool any = false;
+
+	for (struct carrier *c = carrier_each(NULL); c; c = carrier_each(c)) {
+		if (!c->bound || !load_relaxed(&c->refused) || !exchange(&c->refused, 0))
+			continue;
+		any = true;
+		carrier_signal(c, CARRIER_KICK);
+	}
+	return any;
+}
+
 static bool all_sleep(void)
 {
 	uint32_t n = load_seq(&hubs_running);
@@ -247,6 +261,7 @@ static void watch(void *arg)
 		bool often = look_at_detached();
 
 		often |= look_at_words();
+		often |= look_at_bound();
 		quiet = sweep(now) || often ? 0 : quiet + 1;
 		pause.tv_nsec = often ? TICK_NS : BRISK_NS;
 		for (uint32_t i = 0; i < load_acquire(&hubs_running); i++) {
@@ -275,6 +290,7 @@ int monitor_start(void)
 
 	if (!stack)
 		return -ENOMEM;
+	store_seq(&carrier_others, 1);
 	sys_sigmask(SIG_SETMASK, &all, &mask);
 	long r = arch_clone(CARRIER_THREAD_FLAGS, stack + STACK, watch, NULL, &tid_word);
 

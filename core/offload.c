@@ -91,6 +91,7 @@ static int worker_start(void)
 			continue;
 		if (!w->stack && !(w->stack = pages_get(PAGES_ANEW, STACK, PAGE)))
 			return -ENOMEM;
+		store_seq(&carrier_others, 1);
 		sys_sigmask(SIG_SETMASK, &all, &mask);
 		r = arch_clone(CARRIER_THREAD_FLAGS, w->stack + STACK, work, w, &w->tid_word);
 		sys_sigmask(SIG_SETMASK, &mask, NULL);
@@ -125,10 +126,25 @@ static int job_post(struct job *j)
 	return r;
 }
 
+/* A bound task has a kernel thread that may block, and rights that no worker has. A signal for another task does not end it. */
+static long call_bound(struct task *t, const struct job *j)
+{
+	long r;
+
+	sched_native_begin(t);
+	do
+		r = arch_syscall(j->nr, j->arg[0], j->arg[1], j->arg[2], j->arg[3], j->arg[4], j->arg[5]);
+	while (r == -EINTR && !load_relaxed(&t->attention));
+	sched_native_end(t);
+	return r == -EINTR ? -ERESTARTSYS : r;
+}
+
 long offload_call(struct task *t, long nr, long a, long b, long c, long d, long e, long f)
 {
 	struct job j = {.task = t, .nr = nr, .arg = {a, b, c, d, e, f}};
 
+	if (t->bound)
+		return call_bound(t, &j);
 	sched_arm_held(t, PARK_OFFLOAD);
 	if (job_post(&j) < 0) {
 		sched_disarm(t);

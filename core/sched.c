@@ -98,6 +98,20 @@ static void leave(struct task *t)
 	finish(t->carrier);
 }
 
+/* A bound task waits for its claim. Signals of ours end the sleep, and claim nothing. */
+static void sleep_bound(struct task *t, int64_t deadline_ns)
+{
+	for (;;) {
+		uint32_t seen = carrier_seen(t->carrier), armed = load_seq(&t->wake);
+
+		if (armed > WAKE_HELD)
+			break;
+		if (carrier_sleep(t->carrier, seen, deadline_ns) == -ETIMEDOUT)
+			cas(&t->wake, armed, WAKE_TIMEOUT);
+	}
+	t->park = PARK_RUNNING;
+}
+
 enum wake sched_park(struct task *t, int64_t deadline_ns)
 {
 	struct hub *h = sched_hub(t);
@@ -110,11 +124,15 @@ enum wake sched_park(struct task *t, int64_t deadline_ns)
 		store_relaxed(&t->wake, WAKE_NONE);
 		return WAKE_SIGNAL;
 	}
-	if (deadline_ns != FOREVER)
-		timer_add(h, t, deadline_ns);
-	leave(t);
-	if (deadline_ns != FOREVER)
-		timer_cancel(t);
+	if (unlikely(t->bound)) {
+		sleep_bound(t, deadline_ns);
+	} else {
+		if (deadline_ns != FOREVER)
+			timer_add(h, t, deadline_ns);
+		leave(t);
+		if (deadline_ns != FOREVER)
+			timer_cancel(t);
+	}
 	enum wake why = load_relaxed(&t->wake);
 
 	INVARIANT(why > WAKE_HELD);
@@ -137,6 +155,10 @@ void sched_yield_task(struct task *t)
 {
 	struct hub *h = sched_hub(t);
 
+	if (unlikely(!h)) {
+		SYS(__NR_sched_yield);
+		return;
+	}
 	t->park = PARK_YIELD;
 	hub_enqueue(h, t);
 	leave(t);
@@ -174,7 +196,7 @@ void sched_reattach(struct task *t)
 	struct carrier *c = t->carrier;
 
 	lock_take(&c->lock);
-	bool detached = !c->hub;
+	bool detached = !c->hub && !c->bound;
 
 	c->retake = 0;
 	lock_drop(&c->lock);
@@ -230,6 +252,8 @@ void sched_loop(void *arg)
 	for (;;) {
 		store_relaxed(&c->depth, 1);
 		settle(c);
+		if (unlikely(c->bound))
+			carrier_retire(c);
 		if (!load_acquire(&c->hub))
 			carrier_spare_wait(c);
 		struct hub *h = c->hub;
@@ -263,6 +287,63 @@ void sched_loop(void *arg)
 	}
 }
 
+int sched_bind(struct task *t)
+{
+	struct carrier *c = t->carrier, *spare = t->bound ? NULL : carrier_spare_take(sched_loop);
+	struct hub *h = c->hub;
+
+	if (t->bound)
+		return 0;
+	if (!spare)
+		return -ENOMEM;
+	lock_take(&task_lock);
+	t->bound = true;
+	lock_drop(&task_lock);
+	carrier_bind(c);
+	lock_take(&c->lock);	/* the monitor may have its eye on the hub */
+	store_release(&c->hub, NULL);
+	store_release(&h->carrier, spare);
+	lock_drop(&c->lock);
+	carrier_give(spare, h);
+	stat_shared(tasks_bound, 1);
+	return 0;
+}
+
+static void run_bound(void *arg)
+{
+	struct carrier *c = arg;
+	struct task *t = c->current;
+
+	carrier_adopt(c);
+	carrier_bind(c);
+	arch_switch(&c->sp, t->sp, fs_for(t));
+	settle(c);
+	carrier_retire(c);
+}
+
+int sched_start_bound(struct task *t)
+{
+	struct carrier *c = carrier_fresh();
+
+	if (!c)
+		return -EAGAIN;
+	c->bound = true;
+	c->current = t;
+	t->bound = true;
+	t->carrier = c;
+	t->on_cpu = 1;
+	t->park = PARK_RUNNING;
+	int r = carrier_start(c, run_bound);
+
+	if (r < 0) {
+		c->current = NULL;
+		carrier_put(c);
+		return -EAGAIN;
+	}
+	stat_shared(tasks_bound, 1);
+	return 0;
+}
+
 static void start_hub(struct hub *h, struct carrier *c)
 {
 	store_release(&h->carrier, c);
@@ -290,7 +371,7 @@ int sched_start(struct task *t, unsigned wanted)
 
 	if (r < 0) {
 		if (c)
-			carrier_free(c);
+			carrier_put(c);
 		return r;
 	}
 	hubs_wanted = wanted < HUB_MOST ? wanted : HUB_MOST;
@@ -331,5 +412,6 @@ void sched_child(struct task *t)
 	hub_init(0);
 	t->timer = HEAP_NONE;
 	t->cpu_ns = 0;
+	t->bound = false;
 	start_first(t, t->carrier);
 }

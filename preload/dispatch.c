@@ -4,6 +4,7 @@
  * foreign thread (no such name); a child of vfork, which shares both until it execs. Only tasks meet handlers.
  */
 #include <sys/prctl.h>
+#include "bound.h"
 #include "conf.h"
 #include "cpuclock.h"
 #include "credential.h"

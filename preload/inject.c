@@ -268,9 +268,11 @@ static void on_signal(int sig, siginfo_t *info, void *context)
 	inject_restart(c, context);
 	if (!inject_allowed(c, context)) {
 		store_relaxed(&c->refused, c->current != NULL);
+		if (c->bound && load_relaxed(&hub_unwatched))
+			hub_on_busy();
 		return;
 	}
-	if (what == CARRIER_PREEMPT)
+	if (what == CARRIER_PREEMPT && !c->bound)
 		preempt(c, context);
 	else
 		inject_due(c->current, context);

@@ -35,8 +35,10 @@ static void set_real_mask(struct task *t, uint64_t mask)
 	bool more = mask & ~load_relaxed(&carrier_mask);
 
 	store_relaxed(&carrier_mask, mask);
-	t->carrier->mask = mask;
-	sys_sigmask(SIG_SETMASK, &mask, NULL);
+	if (!t->bound) {
+		t->carrier->mask = mask;
+		sys_sigmask(SIG_SETMASK, &mask, NULL);
+	}
 	for (uint32_t i = 0; more && i < load_relaxed(&hubs_running); i++)
 		if (&hubs[i] != sched_hub(t))
 			spread_mask(&hubs[i], mask);
@@ -356,7 +358,8 @@ void signal_expose(struct task *t)
 
 void signal_cover(void)
 {
-	uint64_t mask = load_relaxed(&carrier_mask);
+	struct task *t = task_self();
+	uint64_t mask = t->bound ? t->carrier->mask : load_relaxed(&carrier_mask);
 
 	sys_sigmask(SIG_SETMASK, &mask, NULL);
 }
