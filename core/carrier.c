@@ -5,8 +5,8 @@
 #include "sys.h"
 
 uint64_t carrier_mask;
-uint32_t carrier_generation;
-void (*carrier_catch_up)(uint32_t *);
+uint32_t carrier_generation ANEW;
+void (*carrier_catch_up)(uint32_t *, bool);
 static struct lock spares_lock ANEW;
 static struct carrier *spares ANEW, *ended ANEW;	/* under spares_lock */
 static uint32_t spare_count ANEW;
@@ -82,17 +82,18 @@ void carrier_adopt(struct carrier *c)
 	uint64_t mask = load_relaxed(&carrier_mask);	/* its maker, the monitor, blocks all */
 
 	c->mask = mask;
-	c->tid = (int)sys_gettid();
+	c->tid = c->tid_word = (int)sys_gettid();
 	SYS(__NR_sigaltstack, &alt, NULL);
 	sys_sigmask(SIG_SETMASK, &mask, NULL);	/* not before there is a stack for them */
 }
 
-int carrier_start(struct carrier *c, void (*loop)(void *))
+int carrier_start(struct carrier *c, void (*loop)(void *), const struct carrier *maker)
 {
 	uint64_t all = ~0ull, mask;
 
 	store_seq(&carrier_others, 1);
-	sys_sigmask(SIG_SETMASK, &all, &mask);
+	sys_sigmask(SIG_SETMASK, &all, &mask);	/* its maker changes nothing meanwhile */
+	c->generation = maker ? load_relaxed(&maker->generation) : 0;
 	long tid = arch_clone(CARRIER_THREAD_FLAGS, carrier_stack_top(c), loop, c, &c->tid_word);
 
 	sys_sigmask(SIG_SETMASK, &mask, NULL);
@@ -109,6 +110,22 @@ void carrier_signal(const struct carrier *c, long what)
 	info.si_value.sival_ptr = (void *)what;
 	if (c->tid)
 		SYS(__NR_rt_tgsigqueueinfo, info.si_pid, c->tid, CARRIER_SIGNAL, &info);
+}
+
+bool carrier_ask(const struct carrier *me, uint32_t change, bool poke)
+{
+	bool all = true;
+
+	for (struct carrier *c = carrier_each(NULL); c; c = carrier_each(c)) {
+		if (c == me || !load_seq(&c->tid_word) || load_acquire(&c->generation) == change)
+			continue;
+		all = false;
+		if (!poke)
+			continue;
+		carrier_wake(c);
+		carrier_signal(c, CARRIER_KICK);
+	}
+	return all;
 }
 
 static struct carrier *pop(struct carrier **list)
@@ -146,7 +163,7 @@ struct carrier *carrier_spare_take(void (*loop)(void *))
 	if (c)
 		return c;
 	c = carrier_fresh();
-	if (c && carrier_start(c, loop) < 0) {
+	if (c && carrier_start(c, loop, NULL) < 0) {
 		carrier_put(c);
 		return NULL;
 	}
@@ -197,6 +214,7 @@ void carrier_spare_wait(struct carrier *c)
 	while (!load_acquire(&c->hub)) {
 		uint32_t seen = load_acquire(&c->given);
 
+		carrier_follow(&c->generation, false);
 		if (!load_acquire(&c->hub))
 			sys_futex(&c->given, FUTEX_WAIT_PRIVATE, seen, NULL, NULL, 0);
 	}
@@ -243,6 +261,7 @@ void carrier_retire(struct carrier *c)
 	sys_sigmask(SIG_SETMASK, &every, NULL);
 	if (c->tid == (int)sys_getpid()) {
 		stat_carrier_set((uint32_t)c->tid, CARRIER_NONE);
+		store_release(&c->tid_word, 0);		/* as good as ended */
 		for (;;)
 			sys_futex(&c->given, FUTEX_WAIT_PRIVATE, load_relaxed(&c->given), NULL, NULL, 0);
 	}
@@ -254,7 +273,7 @@ void carrier_child(struct carrier *c)
 {
 	begin(c);
 	pages_claim(signal_stack(c), 2 * CARRIER_STACK);
-	c->tid = (int)sys_gettid();
+	c->tid = c->tid_word = (int)sys_gettid();
 	c->mask = load_relaxed(&carrier_mask);
 	enlist(c);
 }

@@ -31,7 +31,7 @@ struct carrier {
 	uint32_t retake;	/* atomic: the monitor has taken its hub, or is about to */
 	struct lock lock;	/* hub against the monitor */
 	int tid;
-	int tid_word;		/* cleared by the kernel when the thread has ended */
+	int tid_word;		/* set while its thread lives; the kernel clears it */
 	uint32_t given;		/* futex: bumped when a spare is given a hub, and when a bound task is woken */
 	struct carrier *next;	/* among the spares */
 	int64_t cpu_ns;		/* monitor's: CPU time when it looked last */
@@ -41,7 +41,7 @@ struct carrier {
 	uint64_t native_pc;	/* behind the `syscall' of the call it was last left to */
 	uint64_t native_nr;
 	uint64_t mask;		/* what the kernel blocks on it */
-	uint32_t generation;	/* of the changes it has made */
+	uint32_t generation;	/* atomic: of the last change that it has made */
 	uint32_t refused;	/* atomic: a signal of ours could not act where it came; the monitor sends another */
 	bool bound;		/* its task's own: it has no hub, never gets one, and ends with the task */
 	struct carrier *older;	/* among all that ever were. The last field: it stays when the rest is cleared */
@@ -58,13 +58,28 @@ void carrier_signal(const struct carrier *c, long what);
 /* carrier_new -- memory for one; the thread is made by carrier_start. */
 struct carrier *carrier_new(void);
 
-/* carrier_start -- make its kernel thread, which runs `loop' on its stack for ever. Returns 0 or -errno. */
-int carrier_start(struct carrier *c, void (*loop)(void *));
+/* carrier_start -- make its kernel thread, which runs `loop' on its stack for ever. Returns 0 or -errno.
+ *
+ * maker  the caller, where a bound one: the new thread has made the changes that the caller has. NULL: that is not known.
+ */
+int carrier_start(struct carrier *c, void (*loop)(void *), const struct carrier *maker);
 
-/* What belongs to a kernel thread and must be the same on all of ours: changes are numbered, and a thread that is behind makes
- * what it has missed before it runs anything of the program. The hook is set by the layer that knows the changes. */
+/* What belongs to a kernel thread and must be the same on all of ours: changes are numbered, and who makes one asks all others to
+ * make it as well (carrier_ask; a kick, or a wake of those that block all signals and stand in a futex of ours) and waits until
+ * they have: `generation' is then the change's. A thread that is new or was in a call of the program's with all signals blocked
+ * looks before it runs anything. The hook is set by the layer that knows the changes; bound: the thread is a bound task's. It is
+ * called with all signals blocked. */
 extern uint32_t carrier_generation;	/* atomic: how many changes there were */
-extern void (*carrier_catch_up)(uint32_t *generation);
+extern void (*carrier_catch_up)(uint32_t *generation, bool bound);
+
+static inline void carrier_follow(uint32_t *generation, bool bound)
+{
+	if (unlikely(load_relaxed(generation) != load_seq(&carrier_generation)))
+		carrier_catch_up(generation, bound);
+}
+
+/* carrier_ask -- have all carriers but `me' made this change? Those that have not are asked to where `poke'. */
+bool carrier_ask(const struct carrier *me, uint32_t change, bool poke);
 
 extern uint64_t carrier_mask;	/* atomic: the signals that carriers block */
 

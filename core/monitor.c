@@ -28,6 +28,7 @@ bool (*monitor_on_sweep)(void);
 static uint32_t started ANEW;	/* atomic */
 static uint32_t nudges ANEW;	/* futex */
 static int tid_word ANEW;
+static uint32_t generation ANEW;	/* atomic, as a carrier's */
 
 /* Whose time or descriptor has come would natively preempt a thread that computes. */
 static bool urgent(struct hub *h, int64_t now)
@@ -249,6 +250,7 @@ static void watch(void *arg)
 	for (;;) {
 		uint32_t seen = load_acquire(&nudges);
 
+		carrier_follow(&generation, false);
 		if (quiet >= QUIET_MOST) {
 			store_seq(&hub_unwatched, 1);
 			if (!all_sleep())	/* one got up before it could see that */
@@ -275,6 +277,17 @@ static void watch(void *arg)
 		if (quiet)
 			pause.tv_nsec = TICK_NS;
 	}
+}
+
+bool monitor_ask(uint32_t change, bool poke)
+{
+	if (!load_seq(&tid_word) || load_acquire(&generation) == change)
+		return true;
+	if (poke) {
+		add_relaxed(&nudges, 1);
+		sys_futex(&nudges, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+	}
+	return false;
 }
 
 int monitor_start(void)

@@ -19,6 +19,9 @@
 /* monitor_start -- make the thread; once, in the child of a fork once more. Returns 0 or -errno. */
 int monitor_start(void);
 
+/* monitor_ask -- carrier_ask of the monitor's thread. */
+bool monitor_ask(uint32_t change, bool poke);
+
 /* monitor_watch -- the kernel will clear this word when a thread that is no task has ended, and wake whom it knows: wake those
  * in our table then. */
 void monitor_watch(uint32_t *word);

@@ -15,4 +15,8 @@
 /* offload_call -- make a system call in the pool and park until it is done. Its result. */
 long offload_call(struct task *t, long nr, long a, long b, long c, long d, long e, long f);
 
+/* offload_ask -- carrier_ask of the workers. One that is in a call makes the change after it: what a call may do is settled when it
+ * begins. */
+bool offload_ask(uint32_t change, bool poke);
+
 #endif

@@ -241,6 +241,16 @@ static void settle(struct carrier *c)
 		sched_on_exit(c->hub, dead);
 }
 
+/* It is new: signals come through, which may bring it the same. */
+static void follow(struct carrier *c)
+{
+	uint64_t every = ~0ull, mask;
+
+	sys_sigmask(SIG_SETMASK, &every, &mask);
+	carrier_follow(&c->generation, c->bound);
+	sys_sigmask(SIG_SETMASK, &mask, NULL);
+}
+
 void sched_loop(void *arg)
 {
 	struct carrier *c = arg;
@@ -259,7 +269,7 @@ void sched_loop(void *arg)
 		struct hub *h = c->hub;
 
 		if (unlikely(c->generation != load_acquire(&carrier_generation)))
-			carrier_catch_up(&c->generation);
+			follow(c);
 		if (unlikely(c->mask != load_relaxed(&carrier_mask))) {
 			c->mask = load_relaxed(&carrier_mask);
 			sys_sigmask(SIG_SETMASK, &c->mask, NULL);
@@ -316,12 +326,13 @@ static void run_bound(void *arg)
 
 	carrier_adopt(c);
 	carrier_bind(c);
+	follow(c);
 	arch_switch(&c->sp, t->sp, fs_for(t));
 	settle(c);
 	carrier_retire(c);
 }
 
-int sched_start_bound(struct task *t)
+int sched_start_bound(const struct carrier *maker, struct task *t)
 {
 	struct carrier *c = carrier_fresh();
 
@@ -333,7 +344,7 @@ int sched_start_bound(struct task *t)
 	t->carrier = c;
 	t->on_cpu = 1;
 	t->park = PARK_RUNNING;
-	int r = carrier_start(c, run_bound);
+	int r = carrier_start(c, run_bound, maker);
 
 	if (r < 0) {
 		c->current = NULL;
@@ -394,7 +405,7 @@ void sched_grow(struct task *t)
 			c->hub = &hubs[i];
 			store_release(&hubs[i].carrier, c);
 		}
-		if (!c || carrier_start(c, sched_loop) < 0) {
+		if (!c || carrier_start(c, sched_loop, NULL) < 0) {
 			LOG(WARN, "weft: no kernel thread for hub %u: %u must do\n", i, i);
 			hub_close(&hubs[i]);
 			hubs_wanted = i;

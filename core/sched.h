@@ -46,9 +46,10 @@ static inline struct hub *sched_helper(const struct task *t)
 }
 
 /* sched_bind -- the calling task keeps its carrier from now on, and the hub goes to another. Returns 0 or -errno.
- * sched_start_bound -- run a new task, which is not yet ready, on a kernel thread of its own that the calling one makes. */
+ * sched_start_bound -- run a new task, which is not yet ready, on a kernel thread of its own, made by the calling one,
+ * which is `maker'. */
 int sched_bind(struct task *t);
-int sched_start_bound(struct task *t);
+int sched_start_bound(const struct carrier *maker, struct task *t);
 
 static inline void sched_arm(struct task *t, enum park_reason why)
 {

@@ -114,8 +114,6 @@ static inline long handle(struct task *t, struct arch_frame *f)
 	t->frame = f;
 	if (unlikely(load_relaxed(&t->carrier->retake)))
 		sched_reattach(t);
-	if (unlikely(t->carrier->generation != load_relaxed(&carrier_generation)))
-		carrier_catch_up(&t->carrier->generation);
 	STAT_ADD(sched_hub(t), calls, 1);
 	do
 		r = gate_table[f->nr](t, f);

@@ -259,6 +259,7 @@ static void on_signal(int sig, siginfo_t *info, void *context)
 	}
 	if (!c)
 		return;
+	carrier_follow(&c->generation, c->bound);
 	if (c->hub && c->mask != load_relaxed(&carrier_mask)) {
 		store_relaxed(&c->mask, load_relaxed(&carrier_mask));
 		*mask_of(context) = c->mask;

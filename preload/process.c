@@ -23,7 +23,7 @@ int process_id;
 
 long process_fork(struct task *t, struct arch_frame *f)
 {
-	uint32_t epoch = fd_shared(), generation = t->carrier->generation;
+	uint32_t epoch = fd_shared();
 	struct task saved;
 
 	STAT_ADD(sched_hub(t), forks, 1);
@@ -36,7 +36,6 @@ long process_fork(struct task *t, struct arch_frame *f)
 	}
 	process_id = (int)sys_getpid();
 	fork_child(t, &saved);
-	t->carrier->generation = generation;
 	fd_child(epoch);
 	signal_child(t);
 	return 0;

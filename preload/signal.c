@@ -543,7 +543,7 @@ static long send_to(struct task *me, uint32_t tid, int sig)
 	if (!t)
 		r = tid >= TASK_TID_FIRST ? -ESRCH : GATE_NATIVE;
 	else if (sig == SETXID)
-		r = -ESRCH;	/* all tasks of a carrier share its credentials */
+		r = -ESRCH;	/* credential.c asks kernel threads instead */
 	else if (sig)
 		signal_send(sched_hub(me), t, sig);
 	lock_drop(&task_lock);

@@ -36,7 +36,7 @@ struct birth {
 static long start_bound(struct task *parent, struct task *t)
 {
 	long tid = t->tid;
-	int r = sched_start_bound(t);	/* from here on it may have ended */
+	int r = sched_start_bound(parent->carrier, t);	/* from here on it may have ended */
 
 	if (r < 0) {
 		signal_task_ended(t);
