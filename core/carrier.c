@@ -241,16 +241,9 @@ long carrier_sleep(struct carrier *c, uint32_t seen, int64_t deadline_ns)
 	return r == -ETIMEDOUT ? r : 0;
 }
 
-/* The task's own doing: faults, and signals that the kernel sends to the thread that made a call. */
-#define OWN_DOING (1ull << (SIGSEGV - 1) | 1ull << (SIGBUS - 1) | 1ull << (SIGFPE - 1) | 1ull << (SIGILL - 1) | \
-		   1ull << (SIGTRAP - 1) | 1ull << (SIGSYS - 1) | 1ull << (SIGPIPE - 1) | 1ull << (SIGXFSZ - 1) | \
-		   1ull << (CARRIER_SIGNAL - 1))
-
 void carrier_bind(struct carrier *c)
 {
 	c->bound = true;
-	c->mask = ~OWN_DOING;
-	sys_sigmask(SIG_SETMASK, &c->mask, NULL);
 	stat_carrier_set((uint32_t)c->tid, CARRIER_BOUND);
 }
 

@@ -117,8 +117,7 @@ static inline uint32_t carrier_seen(const struct carrier *c)
 	return load_acquire(&c->given);
 }
 
-/* carrier_bind -- the calling thread's carrier belongs to its task from now on. Signals that are sent to the process go to the
- * carriers of hubs; what comes of the task's own doing stays. */
+/* carrier_bind -- the calling thread's carrier belongs to its task from now on. */
 void carrier_bind(struct carrier *c);
 
 /* carrier_retire -- a bound task has ended, and its kernel thread does, but for the one that the process began with. */

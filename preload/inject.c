@@ -118,8 +118,32 @@ void inject_returned(void *context)
 	arch_sigreturn(context, 0);
 }
 
+/* What became of the call that the task was last left to the kernel for? */
+enum native { NATIVE_NONE, NATIVE_AGAIN, NATIVE_ENDED };
+
+static enum native native_call(const struct carrier *c, const ucontext_t *uc)
+{
+	const greg_t *r = uc->uc_mcontext.gregs;
+
+	if (!c->native_pc || load_relaxed(&c->depth))
+		return NATIVE_NONE;
+	if ((uint64_t)r[REG_RIP] == c->native_pc && r[REG_RAX] == -EINTR)
+		return NATIVE_ENDED;
+	/* The kernel would make it again behind a handler with SA_RESTART, as ours is; or it has not begun yet. */
+	return (uint64_t)r[REG_RIP] == c->native_pc - 2 && (uint64_t)r[REG_RAX] == c->native_nr ? NATIVE_AGAIN : NATIVE_NONE;
+}
+
+/* The call ends as it would if the kernel had entered this handler. */
+static void end_native(const struct carrier *c, ucontext_t *uc, enum native native, const struct uapi_sigaction *act)
+{
+	if (native == NATIVE_NONE || (native == NATIVE_AGAIN && act->flags & SA_RESTART))
+		return;
+	uc->uc_mcontext.gregs[REG_RIP] = (greg_t)c->native_pc;
+	uc->uc_mcontext.gregs[REG_RAX] = -EINTR;
+}
+
 /* Enter the handler of a signal that is due for the task, if there is one. */
-static void inject_due(struct task *t, ucontext_t *uc)
+static void inject_due(struct task *t, ucontext_t *uc, enum native native)
 {
 	struct uapi_sigaction act;
 	siginfo_t info;
@@ -127,6 +151,7 @@ static void inject_due(struct task *t, ucontext_t *uc)
 
 	if (load_relaxed(&t->attention) && (sig = signal_next(t, &act))) {
 		signal_information(t, sig, &info);
+		end_native(t->carrier, uc, native, &act);
 		inject(t, uc, &act, &info);
 	}
 }
@@ -138,7 +163,7 @@ static void resume(void *arg)
 	ucontext_t *uc = (ucontext_t *)((char *)t->preempt + LOW_STACK);
 
 	sched_started();
-	inject_due(t, uc);
+	inject_due(t, uc, NATIVE_NONE);
 	sys_sigmask(SIG_SETMASK, NULL, mask_of(uc));
 	carry(uc, t->carrier);
 	store_relaxed(&t->carrier->depth, 0);
@@ -260,12 +285,14 @@ static void on_signal(int sig, siginfo_t *info, void *context)
 	if (!c)
 		return;
 	carrier_follow(&c->generation, c->bound);
-	if (c->hub && c->mask != load_relaxed(&carrier_mask)) {
+	if ((c->hub || c->bound) && c->mask != load_relaxed(&carrier_mask)) {
 		store_relaxed(&c->mask, load_relaxed(&carrier_mask));
 		*mask_of(context) = c->mask;
 	}
 	if (c->hub && !c->current)
 		poll_cut(c->hub);
+	enum native native = native_call(c, context);
+
 	inject_restart(c, context);
 	if (!inject_allowed(c, context)) {
 		store_relaxed(&c->refused, c->current != NULL);
@@ -276,7 +303,7 @@ static void on_signal(int sig, siginfo_t *info, void *context)
 	if (what == CARRIER_PREEMPT && !c->bound)
 		preempt(c, context);
 	else
-		inject_due(c->current, context);
+		inject_due(c->current, context, native);
 }
 
 void inject_init(void)

@@ -18,30 +18,35 @@ static uint64_t process_pending ANEW;	/* atomic */
 static bool held ANEW;		/* atomic: all tasks block CARRIER_SIGNAL */
 static siginfo_t process_info[SIGNALS + 1] ANEW;
 
-/* Make another hub's carrier take on the mask, and wait for it a little: a signal that it still took would not be pending. */
-static void spread_mask(struct hub *h, uint64_t mask)
+/* Make another carrier take on the mask, and wait for it a little: a signal that it still took would not be pending. */
+static void press_mask(struct carrier *c, uint64_t mask)
 {
-	struct carrier *c = load_acquire(&h->carrier);
-
-	hub_interrupt(h);
 	carrier_signal(c, CARRIER_KICK);
 	for (int n = 0; n < MASK_PATIENCE && load_relaxed(&c->mask) != mask; n++)
 		SYS(__NR_sched_yield);
 }
 
-/* This carrier takes it on at once. Others must where it blocks more, or a blocked signal would act through them. */
+static void spread_mask(struct hub *h, uint64_t mask)
+{
+	hub_interrupt(h);
+	press_mask(load_acquire(&h->carrier), mask);
+}
+
+/* This carrier takes it on at once. Others must where it blocks more, or a blocked signal would act through them; and hubs where
+ * this one may end with its task: somebody must be there for what is let through. */
 static void set_real_mask(struct task *t, uint64_t mask)
 {
 	bool more = mask & ~load_relaxed(&carrier_mask);
 
 	store_relaxed(&carrier_mask, mask);
-	if (!t->bound) {
-		t->carrier->mask = mask;
-		sys_sigmask(SIG_SETMASK, &mask, NULL);
-	}
-	for (uint32_t i = 0; more && i < load_relaxed(&hubs_running); i++)
+	t->carrier->mask = mask;
+	sys_sigmask(SIG_SETMASK, &mask, NULL);
+	for (uint32_t i = 0; (more || t->bound) && i < load_relaxed(&hubs_running); i++)
 		if (&hubs[i] != sched_hub(t))
 			spread_mask(&hubs[i], mask);
+	for (struct carrier *c = more ? carrier_each(NULL) : NULL; c; c = carrier_each(c))
+		if (c->bound && c != t->carrier && load_acquire(&c->tid_word))
+			press_mask(c, mask);
 }
 
 /* Under the lock: count the change of one task's mask. */
@@ -358,8 +363,7 @@ void signal_expose(struct task *t)
 
 void signal_cover(void)
 {
-	struct task *t = task_self();
-	uint64_t mask = t->bound ? t->carrier->mask : load_relaxed(&carrier_mask);
+	uint64_t mask = load_relaxed(&carrier_mask);
 
 	sys_sigmask(SIG_SETMASK, &mask, NULL);
 }
