@@ -171,7 +171,8 @@ void sched_exit(struct task *t)
 
 	c->dead = t;
 	store_relaxed(&c->current, NULL);
-	cputime_leave(c, t);
+	if (likely(!t->bound))	/* nobody asks any more, and it may be forbidden to read a clock */
+		cputime_leave(c, t);
 	arch_switch(&nowhere, c->sp, 0);
 	__builtin_unreachable();
 }

@@ -11,6 +11,31 @@ long bound_make(struct task *t)
 	return r < 0 ? r : GATE_NATIVE;
 }
 
+long bound_apart(struct task *t)
+{
+	long r = bound_make(t);
+
+	t->apart = t->bound;
+	return r;
+}
+
+bool bound_keeps(int nr)
+{
+	switch (nr) {
+	case __NR_futex: case __NR_clone: case __NR_clone3: case __NR_fork: case __NR_vfork: case __NR_execve: case __NR_execveat:
+	case __NR_exit: case __NR_gettid: case __NR_set_tid_address: case __NR_set_robust_list: case __NR_get_robust_list:
+	case __NR_rseq: case __NR_rt_sigaction: case __NR_rt_sigprocmask: case __NR_rt_sigpending: case __NR_rt_sigtimedwait:
+	case __NR_rt_sigsuspend: case __NR_pause: case __NR_sigaltstack: case __NR_tkill: case __NR_tgkill: case __NR_timer_create:
+	case __NR_timer_delete: case __NR_timer_getoverrun: case __NR_mmap: case __NR_munmap: case __NR_mprotect: case __NR_mremap:
+	case __NR_madvise: case __NR_shmat: case __NR_setuid: case __NR_setgid: case __NR_setreuid: case __NR_setregid:
+	case __NR_setresuid: case __NR_setresgid: case __NR_setgroups: case __NR_sched_setscheduler: case __NR_sched_getscheduler:
+	case __NR_sched_setparam: case __NR_sched_getparam: case __NR_sched_setaffinity: case __NR_sched_getaffinity:
+		return true;
+	default:
+		return false;
+	}
+}
+
 long bound_call(struct task *t, struct arch_frame *f)
 {
 	(void)f;
@@ -43,6 +68,8 @@ long bound_fsid(struct task *t, struct arch_frame *f)
 /* What only a process of one thread may have is refused by the kernel. */
 long bound_unshare(struct task *t, struct arch_frame *f)
 {
+	if (ARG1(f) & CLONE_FILES)
+		return bound_apart(t);
 	return ARG1(f) & ~(uint64_t)(CLONE_THREAD | CLONE_VM | CLONE_SIGHAND) ? bound_make(t) : GATE_NATIVE;
 }
 

@@ -8,6 +8,11 @@
  * Not bound is a task whose kernel thread is the only one of ours: what is made later is made by it. That is so in the child of a
  * fork until it makes a thread. Nor is one bound by a call that changes nothing.
  *
+ * Under a filter of its own (seccomp), or with a table of descriptors of its own (CLONE_FILES), the task is *apart* as well: what we
+ * know of descriptors is not its, and a call of ours may be forbidden to it. Its calls are left to the kernel, in which it blocks by
+ * itself; what stays is what makes it a task among others: futexes, signals, making threads, its end. A process that it forks is
+ * the kernel's entirely.
+ *
  * Without memory or threads for another carrier the call is refused with -ENOMEM: made all the same, it would hold for other
  * tasks, and not for this one's.
  */
@@ -18,6 +23,12 @@
 
 /* bound_make -- bind the calling task where that is needed. Returns GATE_NATIVE (the kernel is to make the call), or -errno. */
 long bound_make(struct task *t);
+
+/* bound_apart -- the same, and from here on it is apart where it shares a process with others. */
+long bound_apart(struct task *t);
+
+/* bound_keeps -- is this call ours, also of a task that is apart? */
+bool bound_keeps(int nr);
 
 /* bound_prctl -- does this prctl change the calling thread alone? */
 bool bound_prctl(const struct arch_frame *f);

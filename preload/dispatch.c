@@ -115,6 +115,8 @@ static inline long handle(struct task *t, struct arch_frame *f)
 	if (unlikely(load_relaxed(&t->carrier->retake)))
 		sched_reattach(t);
 	STAT_ADD(sched_hub(t), calls, 1);
+	if (unlikely(t->apart) && !bound_keeps((int)f->nr))
+		return GATE_NATIVE;
 	do
 		r = gate_table[f->nr](t, f);
 	while (signal_due(t) && r != GATE_NATIVE && signal_deliver(t, f, &r));

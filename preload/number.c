@@ -6,6 +6,7 @@
 #include <linux/close_range.h>
 #include <sys/ioctl.h>
 #include "number.h"
+#include "bound.h"
 #include "clock.h"
 #include "log.h"
 #include "offload.h"
@@ -320,6 +321,8 @@ long number_close_range(struct task *t, struct arch_frame *f)
 		return GATE_NATIVE;
 	if (flags & CLOSE_RANGE_CLOEXEC)
 		return GATE_NATIVE;	/* ours are close-on-exec already */
+	if (flags & CLOSE_RANGE_UNSHARE && load_seq(&carrier_others))
+		return bound_apart(t);
 	own_hold();
 	forget_range(first, last);
 	while ((ours = own_next(from)) >= 0 && (unsigned)ours <= last) {

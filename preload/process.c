@@ -35,6 +35,12 @@ long process_fork(struct task *t, struct arch_frame *f)
 		return r;
 	}
 	process_id = (int)sys_getpid();
+	if (saved.apart) {
+		*t = saved;	/* it is gone, as all that is anew, and the way out of here looks at it */
+		signal_give_back(t);
+		gate_calls = 0;
+		return 0;
+	}
 	fork_child(t, &saved);
 	fd_child(epoch);
 	signal_child(t);

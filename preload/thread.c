@@ -59,6 +59,7 @@ static long make_task(struct task *parent, struct arch_frame *f, const struct bi
 	t->clear_tid = b->child_tid;
 	t->hub = sched_helper(parent);
 	t->policy = parent->policy;
+	t->apart = parent->apart;
 	memcpy(t->name, parent->name, sizeof t->name);
 	signal_task_started(t, parent);
 	if (parent->affinity && (t->affinity = mem_get(TASK_AFFINITY)))
@@ -359,28 +360,13 @@ long thread_sched_getaffinity(struct task *t, struct arch_frame *f)
 	return r;
 }
 
-/* Handlers, stack and mask become the kernel's again. */
-static void give_back_signals(struct task *t)
-{
-	stack_t alt = {(void *)t->sigalt_sp, t->sigalt_size ? 0 : SS_DISABLE, t->sigalt_size};
-
-	for (int sig = 1; sig <= SIGNALS; sig++) {
-		struct uapi_sigaction act = action_get(sig);
-
-		if (action_ours(&act, sig))
-			sys_sigaction(sig, &act, NULL);
-	}
-	SYS(__NR_sigaltstack, &alt, NULL);
-	sys_sigmask(SIG_SETMASK, &t->sigmask, NULL);
-}
-
 /* A filter of system calls knows nothing of ours. With one task, everything is left to the kernel from here on. Programs ask with
  * a filter at NULL what the kernel can do: that sets none. */
 static bool step_aside(struct task *t, uint64_t mode, uint64_t filter)
 {
 	if (load_relaxed(&task_count) > 1 || (mode == SECCOMP_MODE_FILTER && !user_readable((void *)filter, 8)))
 		return false;
-	give_back_signals(t);
+	signal_give_back(t);
 	gate_calls = 0;
 	return true;
 }
@@ -392,13 +378,13 @@ long thread_seccomp(struct task *t, struct arch_frame *f)
 	if (step_aside(t, ARG1(f) == SECCOMP_SET_MODE_FILTER ? SECCOMP_MODE_FILTER : SECCOMP_MODE_STRICT, ARG3(f)) ||
 	    (ARG1(f) == SECCOMP_SET_MODE_FILTER && ARG2(f) & SECCOMP_FILTER_FLAG_TSYNC))
 		return GATE_NATIVE;
-	return bound_make(t);
+	return bound_apart(t);
 }
 
 long thread_prctl(struct task *t, struct arch_frame *f)
 {
 	if (ARG1(f) == PR_SET_SECCOMP)
-		return step_aside(t, ARG2(f), ARG3(f)) ? GATE_NATIVE : bound_make(t);
+		return step_aside(t, ARG2(f), ARG3(f)) ? GATE_NATIVE : bound_apart(t);
 	if (bound_prctl(f))
 		return bound_make(t);
 	if (ARG1(f) == PR_GET_NAME) {

@@ -156,6 +156,18 @@ static int filter_has(void)
 	return uname(&name) == -1 && errno == EPERM;
 }
 
+/* A table of its own: what the others close or open is none of it. */
+static void table_set(void)
+{
+	CHECK(unshare(CLONE_FILES) == 0);
+	CHECK(dup2(0, 200) == 200);
+}
+
+static int table_has(void)
+{
+	return fcntl(200, F_GETFD) >= 0;
+}
+
 static void nice_set(void)
 {
 	CHECK(setpriority(PRIO_PROCESS, 0, 7) == 0);
@@ -191,6 +203,7 @@ static const struct kind {
 	{"raw user", raw_user_set, raw_user_has, 1},
 	{"working directory", mask_set, mask_has, 0},
 	{"filter", filter_set, filter_has, 0},
+	{"table of descriptors", table_set, table_has, 0},
 	{"nice", nice_set, nice_has, 0},
 	{"timer slack", slack_set, slack_has, 0},
 };
@@ -245,7 +258,7 @@ static void *echo(void *arg)
 	char c;
 
 	step_add(&here, 1);
-	while (read(pipes[0][0], &c, 1) == 1)
+	while (read(pipes[0][0], &c, 1) == 1 && c == 'x')
 		CHECK(write(pipes[1][1], &c, 1) == 1);
 	return arg;
 }
@@ -316,7 +329,7 @@ static void one(int first)
 		has(0, "the first thread");
 	step_add(&over, 1);
 	threads_join(others, OTHERS);
-	close(pipes[0][1]);
+	CHECK(write(pipes[0][1], "q", 1) == 1);
 	thread_join(echoes);
 	exit(0);
 }
