@@ -29,6 +29,10 @@ struct carrier {
 	struct task *requeue;	/* task that left without being readied by anyone */
 	uint32_t depth;		/* in Weft: written by itself, read by the monitor after a membarrier */
 	uint32_t retake;	/* atomic: the monitor has taken its hub, or is about to */
+	uint32_t inside;	/* in a call that no signal of ours may cut short; written by itself */
+	uint32_t signalled;	/* atomic: the monitor is about to send it a signal, unless it is inside */
+	uint32_t owed;		/* atomic: what a signal or the monitor could not do where the task stood: CARRIER_OWES_… */
+	uint32_t owed_turn;	/* atomic: the hub's turn in which that was */
 	struct lock lock;	/* hub against the monitor */
 	int tid;
 	int tid_word;		/* set while its thread lives; the kernel clears it */
@@ -40,9 +44,11 @@ struct carrier {
 	int64_t stamped_ns;	/* its CPU time at the last charge; written while stamps is odd */
 	uint64_t native_pc;	/* behind the `syscall' of the call it was last left to */
 	uint64_t native_nr;
+	uint64_t gs;		/* GS base of the task that left it last; it still has that */
+	uint32_t pkru;		/* the same of its rights by protection keys */
 	uint64_t mask;		/* what the kernel blocks on it */
 	uint32_t generation;	/* atomic: of the last change that it has made */
-	uint32_t refused;	/* atomic: a signal of ours could not act where it came; the monitor sends another */
+	long asked;		/* atomic: CARRIER_PREEMPT or CARRIER_KICK, where the signal itself cannot say it */
 	bool bound;		/* its task's own: it has no hub, never gets one, and ends with the task */
 	struct carrier *older;	/* among all that ever were. The last field: it stays when the rest is cleared */
 };
@@ -52,8 +58,23 @@ struct carrier {
 #define CARRIER_PREEMPT 0x57656674l	/* its task has run for long enough */
 #define CARRIER_KICK	0x57656675l	/* look at signals and masks; end the wait */
 
+/* What a carrier owes. A signal that finds it in Weft cannot take the task from there; the next exit of the gate pays. */
+#define CARRIER_OWES_TURN    1u	/* its task has run for long enough */
+#define CARRIER_OWES_SIGNALS 2u	/* its task has signals to take */
+
+/* carrier_owe -- note a debt of the task that runs in the hub's turn `turn'. From any thread, and from a signal handler. */
+static inline void carrier_owe(struct carrier *c, uint32_t what, uint32_t turn)
+{
+	store_relaxed(&c->owed_turn, turn);
+	__atomic_fetch_or(&c->owed, what, __ATOMIC_RELAXED);
+}
+
+/* A thread of ours that runs nothing of the program blocks all signals, but not the one by which a filter of system calls traps a
+ * call: blocked, that would end the process. */
+#define CARRIER_BLOCKS (~(1ull << (SIGSYS - 1)))
+
 /* carrier_signal -- send it CARRIER_PREEMPT or CARRIER_KICK; from any thread, and from a signal handler. */
-void carrier_signal(const struct carrier *c, long what);
+void carrier_signal(struct carrier *c, long what);
 
 /* carrier_new -- memory for one; the thread is made by carrier_start. */
 struct carrier *carrier_new(void);

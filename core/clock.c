@@ -2,7 +2,6 @@
 #include <elf.h>
 #include "clock.h"
 
-uintptr_t clock_vdso_start, clock_vdso_end;
 static int (*vdso_gettime)(int, struct __kernel_timespec *);
 
 struct vdso {
@@ -49,11 +48,8 @@ void clock_init(uintptr_t base)
 	for (int i = 0; i < eh->e_phnum; i++) {
 		if (ph[i].p_type == PT_DYNAMIC)
 			dyn = &ph[i];
-		if (ph[i].p_type == PT_LOAD) {
+		if (ph[i].p_type == PT_LOAD)
 			v.bias = base + ph[i].p_offset - ph[i].p_vaddr;
-			clock_vdso_start = base;
-			clock_vdso_end = base + page_up(ph[i].p_memsz);
-		}
 	}
 	if (!dyn)
 		return;

@@ -11,9 +11,6 @@
 /* clock_init -- find the vdso (its ELF header, as AT_SYSINFO_EHDR has it); 0: use the system call. */
 void clock_init(uintptr_t vdso);
 
-/* The vdso's text: never preempt there, code of ours may have called it. */
-extern uintptr_t clock_vdso_start, clock_vdso_end;
-
 int64_t clock_ns(int id);	/* any clock of clock_gettime(2) that cannot fail, but those of CPU time */
 
 /* CPU time of the calling kernel thread and of another one of ours; 0 when that has ended. Not by the vdso: it knows no such

@@ -34,6 +34,7 @@ struct hub {
 	uint32_t queued;		/* owner writes, the monitor and others read */
 	uint32_t budget;		/* owner */
 	bool look;			/* owner: look at timers and events before the next task */
+	bool hurry;			/* atomic: the same, said by the monitor */
 	uint32_t turns;			/* owner writes, the monitor reads: bumped at each switch */
 	uint32_t index;
 	uint64_t *count;		/* its block of counters; owner */
@@ -48,6 +49,7 @@ struct hub {
 	struct heap timers;		/* under timer_lock */
 	int64_t timer_first;		/* atomic copy of its first key */
 	uint32_t seen_turns;		/* monitor's */
+	uint64_t seen_polls;		/* monitor's */
 	int64_t seen_ns;		/* monitor's */
 	uint32_t brisk;			/* monitor's: looks on end between which many tasks had their turn */
 	uint32_t still;			/* monitor's: looks at which its carrier had not run */

@@ -6,9 +6,11 @@
 #include "conf.h"
 #include "futex.h"
 #include "log.h"
+#include "mem.h"
 #include "pages.h"
 #include "poll.h"
 #include "sched.h"
+#include "stack.h"
 #include "sys.h"
 
 #define TICK_NS	   2000000ll
@@ -19,14 +21,17 @@
 #define LEAST_NS   1000000ll	/* a task's least share, even when a deadline is due */
 #define SOONEST_NS 200000ll
 #define SLICE_NS   100000ull
-#define QUIET_MOST 50		/* ticks without a busy hub before it lies down */
+#define QUIET_MOST 10		/* ticks without a busy hub before it lies down: to be nudged costs the hub less than a tick a time */
 #define SWEEP_NS   100000000ll
+#define STACKS_NS  20000000ll
+#define LAZIEST_NS 2048000000ll	/* between two looks at carriers without a hub that do not move */
 #define STACK	   16384ul
 
 bool (*monitor_on_sweep)(void);
 
 static uint32_t started ANEW;	/* atomic */
 static uint32_t nudges ANEW;	/* futex */
+static uint32_t stopped ANEW;	/* atomic */
 static int tid_word ANEW;
 static uint32_t generation ANEW;	/* atomic, as a carrier's */
 
@@ -41,16 +46,37 @@ static bool somebody_waits(struct hub *h)
 	return load_relaxed(&h->queued) || load_relaxed(&h->inbox);
 }
 
-/* Carriers whose hub was taken: one whose task computes again is made to queue for a hub. */
+/* Carriers whose hub was taken: one whose task computes again is made to queue for a hub. Meanwhile it takes nobody's hub, but
+ * runs beside them, and its next call brings it back in any case. So looks follow one another ever less often while nothing
+ * moves: a process that waits costs nothing. */
 static struct carrier *detached[64] ANEW;
+static int64_t detached_at ANEW, detached_pause ANEW;	/* the next look, and how long after the last */
 
 static void remember(struct carrier *c)
 {
+	detached_at = detached_pause = 0;
 	for (size_t i = 0; i < ARRAY_SIZE(detached); i++)
 		if (!detached[i]) {
 			detached[i] = c;
 			return;
 		}
+}
+
+/* Make the task that the carrier runs give way. By a signal where it computes; inside a call that a signal could cut short it
+ * gives way at the gate's exit, by itself. One that sleeps may do so in a call that never passed the gate: the question comes last,
+ * since nothing could put such a call back. Returns whether the carrier is inside. */
+static bool preempt(struct carrier *c, uint32_t turn)
+{
+	store_seq(&c->signalled, 1);
+	SYS(__NR_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
+	bool inside = load_seq(&c->inside);
+
+	if (inside)
+		carrier_owe(c, CARRIER_OWES_TURN, turn);
+	else if (!asleep(c->tid, false))
+		carrier_signal(c, CARRIER_PREEMPT);
+	store_release(&c->signalled, 0);
+	return inside;
 }
 
 /* The carrier sits in the kernel: give its hub to a spare, unless it came back meanwhile. */
@@ -82,9 +108,13 @@ static void take_over(struct hub *h, struct carrier *c, uint32_t turns)
 	}
 }
 
-static bool look_at_detached(void)
+/* True: the next look is due after a tick or little more. */
+static bool look_at_detached(int64_t now)
 {
-	bool any = false;
+	bool any = false, computes = false;
+
+	if (now < detached_at)
+		return detached_at != FOREVER && detached_pause < BRISK_NS;
 
 	for (size_t i = 0; i < ARRAY_SIZE(detached); i++) {
 		struct carrier *c = detached[i];
@@ -99,10 +129,16 @@ static bool look_at_detached(void)
 		int64_t cpu = clock_thread_ns(c->tid), ran = cpu - c->cpu_ns;
 
 		c->cpu_ns = cpu;
-		if (ran > TICK_NS / 4 && !asleep(c->tid, false))
-			carrier_signal(c, CARRIER_PREEMPT);
+		if (ran > TICK_NS / 4) {
+			computes = true;
+			preempt(c, 0);
+		}
 	}
-	return any;
+	detached_pause = computes || !detached_pause ? TICK_NS : 2 * detached_pause;
+	if (detached_pause > LAZIEST_NS)
+		detached_pause = LAZIEST_NS;
+	detached_at = any ? now + detached_pause : FOREVER;
+	return any && detached_pause < BRISK_NS;
 }
 
 /* When is the next look worth while, after a tick at most? At a deadline that comes before: whose time has come natively preempts
@@ -116,6 +152,24 @@ static int64_t next_look(struct hub *h, int64_t now, int64_t tick)
 	return at - now < SOONEST_NS ? SOONEST_NS : at - now < tick ? at - now : tick;
 }
 
+/* Its tasks follow one another, but each keeps the CPU for so long that the hub has not looked at timers and events for a tick
+ * or more, and one of these is due: the hub is to look when the present one leaves. */
+static bool overdue(struct hub *h, int64_t now)
+{
+	uint64_t polls = load_relaxed(&h->count[STAT_polls]);
+	bool same = polls == h->seen_polls;
+
+	h->seen_polls = polls;
+	return same && h->seen_ns && now - h->seen_ns >= LEAST_NS && urgent(h, now);
+}
+
+/* After so many looks at which nothing moved: is the hub to be given to another carrier? At once when something is due there; when
+ * nothing is, after a while, and ever less often if that fails: the hub sleeps then, and nobody need look at it. */
+static bool is_stuck(uint32_t looks, bool due)
+{
+	return due ? looks >= 2 : looks >= 8 && (looks & (looks - 1)) == 0;
+}
+
 /* Look at one hub. Returns how long until the next look, 0 when it sleeps. */
 static int64_t look(struct hub *h, int64_t now)
 {
@@ -127,8 +181,13 @@ static int64_t look(struct hub *h, int64_t now)
 	if (hub_asleep(h))
 		return 0;
 	store_relaxed(&c->sample, 1);
-	if (unlikely(load_relaxed(&c->refused)) && exchange(&c->refused, 0))
-		carrier_signal(c, CARRIER_PREEMPT);
+	if (overdue(h, now))
+		store_relaxed(&h->hurry, true);
+	/* One signal for each debt: where that is refused, too, there is a new one. */
+	bool owes = load_relaxed(&c->owed) && load_relaxed(&c->owed_turn) == turns && exchange(&c->owed, 0);
+
+	if (unlikely(owes))
+		preempt(c, turns);
 	if (turns != h->seen_turns || !h->seen_ns) {
 		h->brisk = (turns - h->seen_turns) * TURN_NS > now - h->seen_ns ? h->brisk + 1 : 0;
 		h->seen_turns = turns;
@@ -140,18 +199,19 @@ static int64_t look(struct hub *h, int64_t now)
 	int64_t ran_for = now - h->seen_ns;
 
 	h->brisk = 0;
-	if (ran_for < LEAST_NS || !((ran_for >= patience && somebody_waits(h)) || urgent(h, now)))
+	if (ran_for < LEAST_NS)
 		return next_look(h, now, TICK_NS);
+	bool due = (ran_for >= patience && somebody_waits(h)) || urgent(h, now);
 	int64_t cpu = clock_thread_ns(c->tid), ran = cpu - c->cpu_ns;
 
 	c->cpu_ns = cpu;
-	if (ran > TICK_NS / 8 && !asleep(c->tid, false))
-		carrier_signal(c, CARRIER_PREEMPT);
-	if (ran > STILL_NS)
+	bool inside = due && ran > TICK_NS / 8 && preempt(c, turns);
+
+	if (ran > STILL_NS && !inside)
 		h->still = 0;	/* it computes */
-	else if (++h->still >= 2 && asleep(c->tid, true))
+	else if (is_stuck(++h->still, due) && (inside || asleep(c->tid, true)))
 		take_over(h, c, turns);
-	return TICK_NS;
+	return due ? TICK_NS : next_look(h, now, TICK_NS);
 }
 
 static void get_up(void)
@@ -162,41 +222,85 @@ static void get_up(void)
 	}
 }
 
-static uint32_t *words[64] ANEW;	/* atomic entries */
+/* The end of a thread that is no task. It announces itself in a list, a stack that is pushed by anybody and taken whole by the
+ * monitor, which moves it to a list of its own. */
+struct ending {
+	struct ending *next;
+	uint32_t *word;
+	int tid;
+};
+static struct ending *announced ANEW;	/* atomic */
+static struct ending *endings ANEW;	/* the monitor's own */
+static struct ending reserve ANEW;	/* for when there is no memory */
+static uint32_t reserved ANEW;		/* atomic: it is in a list */
 
-/* A word may lie in memory that is gone by now: it is read as another process would. */
-static bool cleared(uint32_t *word)
+/* A word may lie in memory that is gone by now: it is read as another process would. It may also have been used again before
+ * we could see it cleared: then the thread is gone. */
+static bool has_ended(const struct ending *e)
 {
 	uint32_t value = 1;
-	struct iovec to = {&value, sizeof value}, from = {word, sizeof value};
+	struct iovec to = {&value, sizeof value}, from = {e->word, sizeof value};
 
-	return SYS(__NR_process_vm_readv, sys_getpid(), &to, 1, &from, 1, 0) < 0 || value == 0;
+	return SYS(__NR_process_vm_readv, sys_getpid(), &to, 1, &from, 1, 0) < 0 || value == 0 ||
+	       SYS(__NR_tgkill, sys_getpid(), e->tid, 0) == -ESRCH;
 }
 
-static bool look_at_words(void)
+/* A thread that is about to end can wait until the one record is free, but it cannot do without. */
+static struct ending *ending_new(void)
+{
+	struct ending *e = mem_get_anew(sizeof *e);
+
+	for (unsigned n = 0; !e; lock_pause(n++))
+		if (cas(&reserved, 0, 1))
+			e = &reserve;
+	return e;
+}
+
+static void ending_free(struct ending *e)
+{
+	if (e == &reserve)
+		store_release(&reserved, 0);
+	else
+		mem_put(e, sizeof *e);
+}
+
+static void collect_endings(void)
+{
+	struct ending *e, *next;
+
+	for (e = load_relaxed(&announced) ? exchange(&announced, NULL) : NULL; e; e = next) {
+		next = e->next;
+		e->next = endings;
+		endings = e;
+	}
+}
+
+static bool look_at_endings(void)
 {
 	bool any = false;
 
-	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
-		uint32_t *word = load_acquire(&words[i]);
-
-		if (word && cleared(word)) {
-			store_release(&words[i], NULL);
-			futex_wake(NULL, word, INT32_MAX, ~0u);
+	collect_endings();
+	for (struct ending **at = &endings, *e; (e = *at); any = true) {
+		if (!has_ended(e)) {
+			at = &e->next;
+			continue;
 		}
-		any |= word != NULL;
+		*at = e->next;
+		futex_wake(NULL, e->word, INT32_MAX, ~0u);
+		ending_free(e);
 	}
 	return any;
 }
 
 void monitor_watch(uint32_t *word)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
-		uint32_t *none = NULL;
+	struct ending *e = ending_new(), *top = load_relaxed(&announced);
 
-		if (__atomic_compare_exchange_n(&words[i], &none, word, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
-			break;
-	}
+	e->word = word;
+	e->tid = (int)sys_gettid();
+	do
+		e->next = top;
+	while (!__atomic_compare_exchange_n(&announced, &top, e, true, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED));
 	get_up();
 }
 
@@ -206,7 +310,7 @@ static bool look_at_bound(void)
 	bool any = false;
 
 	for (struct carrier *c = carrier_each(NULL); c; c = carrier_each(c)) {
-		if (!c->bound || !load_relaxed(&c->refused) || !exchange(&c->refused, 0))
+		if (!c->bound || !(load_relaxed(&c->owed) & CARRIER_OWES_SIGNALS) || !exchange(&c->owed, 0))
 			continue;
 		any = true;
 		carrier_signal(c, CARRIER_KICK);
@@ -218,25 +322,44 @@ static bool all_sleep(void)
 {
 	uint32_t n = load_seq(&hubs_running);
 
-	return n == HUB_MOST || load_seq(&hubs_sleeping) == (1ull << n) - 1;
+	return load_seq(&hubs_sleeping) == (n < 64 ? 1ull << n : 0) - 1;
 }
 
-/* True while there is more to look at. */
-static bool sweep(int64_t now)
-{
-	static int64_t last ANEW;
-	static bool more ANEW;
+static bool young ANEW;		/* waits may be there that have not been looked at */
+static int64_t swept ANEW;	/* when they were */
 
-	if (now - last >= SWEEP_NS && monitor_on_sweep) {
-		last = now;
-		more = monitor_on_sweep();
+static void sweep(int64_t now)
+{
+	static int64_t stacks ANEW;
+
+	if (stack_resting() && now - stacks >= STACKS_NS) {
+		stacks = now;
+		stack_sweep();
 	}
-	return more;
+	if (!young || now - swept < SWEEP_NS)
+		return;
+	swept = now;
+	young = monitor_on_sweep && monitor_on_sweep();
+}
+
+/* How long the monitor may lie, unless a hub gets up: then waits begin. */
+static const struct __kernel_timespec *rest(struct __kernel_timespec *ts)
+{
+	int64_t at = young && swept + SWEEP_NS < detached_at ? swept + SWEEP_NS : detached_at, left = at - clock_now();
+
+	if (stack_resting() && left > STACKS_NS)
+		left = STACKS_NS;
+	else if (at == FOREVER)
+		return NULL;
+	if (left < TICK_NS)
+		left = TICK_NS;
+	*ts = (struct __kernel_timespec){left / NSEC, left % NSEC};
+	return ts;
 }
 
 static void watch(void *arg)
 {
-	struct __kernel_timespec pause = {0, TICK_NS};
+	struct __kernel_timespec pause = {0, TICK_NS}, resting;
 	unsigned quiet = 0;
 
 	(void)arg;
@@ -256,21 +379,25 @@ static void watch(void *arg)
 			if (!all_sleep())	/* one got up before it could see that */
 				quiet = 0;
 		}
-		sys_futex(&nudges, FUTEX_WAIT_PRIVATE, seen, quiet >= QUIET_MOST ? NULL : &pause, NULL, 0);
+		sys_futex(&nudges, FUTEX_WAIT_PRIVATE, seen, quiet >= QUIET_MOST ? rest(&resting) : &pause, NULL, 0);
+		while (unlikely(load_acquire(&stopped)))
+			SYS(__NR_exit, 0);
 		store_relaxed(&hub_unwatched, 0);
 		int64_t now = clock_now();
 
-		bool often = look_at_detached();
+		young |= load_relaxed(&nudges) != seen;
+		bool often = look_at_detached(now);
 
-		often |= look_at_words();
+		often |= look_at_endings();
 		often |= look_at_bound();
-		quiet = sweep(now) || often ? 0 : quiet + 1;
+		sweep(now);
+		quiet = often ? 0 : quiet + 1;
 		pause.tv_nsec = often ? TICK_NS : BRISK_NS;
 		for (uint32_t i = 0; i < load_acquire(&hubs_running); i++) {
 			int64_t next = look(&hubs[i], now);
 
 			if (next)
-				quiet = 0;
+				quiet = 0, young = true;
 			if (next && next < pause.tv_nsec)
 				pause.tv_nsec = next;
 		}
@@ -292,7 +419,7 @@ bool monitor_ask(uint32_t change, bool poke)
 
 int monitor_start(void)
 {
-	uint64_t all = ~0ull, mask;
+	uint64_t all = CARRIER_BLOCKS, mask;
 
 	if (load_relaxed(&started) || !conf.preempt || !cas(&started, 0, 1))
 		return 0;
@@ -311,4 +438,13 @@ int monitor_start(void)
 	if (r < 0)
 		LOG(WARN, "weft: no monitor: %ld\n", r);
 	return r < 0 ? (int)r : 0;
+}
+
+void monitor_stop(void)
+{
+	store_seq(&stopped, 1);
+	add_relaxed(&nudges, 1);
+	sys_futex(&nudges, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+	while (load_acquire(&tid_word))		/* the kernel clears it at the end of the thread */
+		SYS(__NR_sched_yield);
 }

@@ -1,6 +1,7 @@
 /* offload.c -- kernel threads that block in a task's place */
 #include "offload.h"
 #include "carrier.h"
+#include "mem.h"
 #include "pages.h"
 #include "sched.h"
 #include "sys.h"
@@ -13,6 +14,17 @@ struct job {
 	struct job *next;
 	struct task *task;
 	long nr, arg[6], result;
+	bool watch;
+	struct job *other;	/* among the watches; under lock, as is */
+	struct watcher *watchers;
+};
+
+/* A task that waits for a watch to be done, on its stack. */
+struct watcher {
+	struct task *task;
+	struct watcher *next;
+	struct job *job;	/* NULL: it is done */
+	long result;
 };
 
 static struct worker {
@@ -27,6 +39,7 @@ static struct job *first ANEW, *last ANEW;
 static uint32_t queued ANEW;		/* jobs nobody has taken */
 static uint32_t idle ANEW;		/* workers that stand in the futex below */
 static uint32_t posted ANEW;		/* futex: bumped for each job */
+static struct job *watches ANEW;	/* that are not done */
 
 static struct job *job_take(void)
 {
@@ -65,6 +78,32 @@ static struct job *job_wait(struct worker *w)
 	}
 }
 
+static void watch_remove(struct job *j)
+{
+	struct job **at = &watches;
+
+	while (*at != j)
+		at = &(*at)->other;
+	*at = j->other;
+}
+
+/* The lock is kept while tasks are woken: a task leaves under the lock, so no wake comes late. */
+static void watch_done(struct job *j)
+{
+	struct watcher *w, *next;
+
+	lock_take(&lock);
+	watch_remove(j);
+	for (w = j->watchers; w; w = next) {
+		next = w->next;
+		w->job = NULL;
+		w->result = j->result;
+		ready_wake(NULL, w->task, WAKE_EVENT);
+	}
+	lock_drop(&lock);
+	mem_put(j, sizeof *j);
+}
+
 static void work(void *arg)
 {
 	struct worker *w = arg;
@@ -76,7 +115,10 @@ static void work(void *arg)
 		store_seq(&w->busy, 1);
 		carrier_follow(&w->generation, false);
 		j->result = arch_syscall(j->nr, j->arg[0], j->arg[1], j->arg[2], j->arg[3], j->arg[4], j->arg[5]);
-		ready_wake(NULL, j->task, WAKE_EVENT);
+		if (j->watch)
+			watch_done(j);
+		else
+			ready_wake(NULL, j->task, WAKE_EVENT);
 		store_seq(&w->busy, 0);
 		carrier_follow(&w->generation, false);
 	}
@@ -88,7 +130,7 @@ static void work(void *arg)
 /* A row may be used again when its kernel thread has left its stack: the kernel clears tid_word then. */
 static int worker_start(void)
 {
-	uint64_t all = ~0ull, mask;
+	uint64_t all = CARRIER_BLOCKS, mask;
 	long r = -EAGAIN;
 
 	for (struct worker *w = workers; w < workers + WORKERS && r < 0; w++) {
@@ -175,4 +217,76 @@ long offload_call(struct task *t, long nr, long a, long b, long c, long d, long 
 	STAT_ADD(sched_hub(t), offloads, 1);
 	sched_park(t, FOREVER);
 	return j.result;
+}
+
+static void watch_add(struct job *j, struct watcher *w)
+{
+	w->job = j;
+	w->next = j->watchers;
+	j->watchers = w;
+}
+
+/* Wait for a watch of the same call, if there is one. */
+static bool watch_join(struct watcher *w, const struct job *like)
+{
+	struct job *j;
+
+	lock_take(&lock);
+	for (j = watches; j; j = j->other)
+		if (j->nr == like->nr && !memcmp(j->arg, like->arg, sizeof j->arg)) {
+			watch_add(j, w);
+			break;
+		}
+	lock_drop(&lock);
+	return j;
+}
+
+static bool watch_begin(struct watcher *w, const struct job *like)
+{
+	struct job *j = mem_get_anew(sizeof *j);
+
+	if (!j)
+		return false;
+	*j = *like;
+	lock_take(&lock);
+	watch_add(j, w);
+	j->other = watches;
+	watches = j;
+	lock_drop(&lock);
+	if (job_post(j) == 0)
+		return true;
+	j->result = -ENOMEM;
+	watch_done(j);		/* another task may have joined it meanwhile */
+	return false;
+}
+
+static void watch_leave(struct watcher *w)
+{
+	lock_take(&lock);
+	if (w->job) {
+		struct watcher **at = &w->job->watchers;
+
+		while (*at != w)
+			at = &(*at)->next;
+		*at = w->next;
+	}
+	lock_drop(&lock);
+}
+
+long offload_watch(struct task *t, enum park_reason why, long nr, long a, long b, long c, long d, long e)
+{
+	struct job like = {.watch = true, .nr = nr, .arg = {a, b, c, d, e}};
+	struct watcher w = {.task = t, .result = -ERESTARTSYS};
+
+	if (t->bound)
+		return call_bound(t, &like);
+	sched_arm(t, why);
+	if (!watch_join(&w, &like) && !watch_begin(&w, &like)) {
+		sched_disarm(t);
+		return -ENOMEM;
+	}
+	STAT_ADD(sched_hub(t), offloads, 1);
+	sched_park(t, FOREVER);
+	watch_leave(&w);
+	return w.result;
 }

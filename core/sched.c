@@ -1,4 +1,5 @@
 /* sched.c -- park, ready, switch */
+#include <asm/prctl.h>
 #include "sched.h"
 #include "clock.h"
 #include "cputime.h"
@@ -10,7 +11,7 @@
 #include "timer.h"
 
 void (*sched_on_exit)(struct hub *, struct task *);
-int arch_has_fsgsbase = 1;
+int arch_has_fsgsbase = 1, arch_uses_pkru;
 
 #define HOG_TIMES 16
 
@@ -31,12 +32,29 @@ void sched_started(void)
 	finish(task_self()->carrier);
 }
 
+static __attribute__((noinline)) void set_gs_base(uint64_t base)
+{
+	if (arch_has_fsgsbase)
+		arch_set_gs_base(base);
+	else
+		SYS(__NR_arch_prctl, ARCH_SET_GS, base);
+}
+
+static inline void load_registers(struct carrier *c, struct task *t)
+{
+	if (unlikely(t->gs != c->gs))
+		set_gs_base(t->gs);
+	if (unlikely(load_relaxed(&arch_uses_pkru)) && t->pkru != c->pkru)
+		arch_set_pkru(t->pkru);
+}
+
 /* Let the task run on this carrier; the caller has saved nothing yet. */
 static inline void enter(struct carrier *c, struct hub *h, struct task *t)
 {
 	for (unsigned n = 0; unlikely(load_acquire(&t->on_cpu)); n++)
 		lock_pause(n);
 	store_relaxed(&t->on_cpu, 1);
+	load_registers(c, t);
 	t->carrier = c;
 	t->hub = h;
 	t->park = PARK_RUNNING;
@@ -50,7 +68,7 @@ static inline uintptr_t fs_for(struct task *t)
 {
 	if (likely(arch_has_fsgsbase))
 		return t->fs;
-	SYS(__NR_arch_prctl, 0x1002 /* ARCH_SET_FS */, t->fs);
+	SYS(__NR_arch_prctl, ARCH_SET_FS, t->fs);
 	return 0;
 }
 
@@ -78,7 +96,7 @@ static void leave(struct task *t)
 {
 	struct carrier *c = t->carrier;
 	struct hub *h = c->hub;
-	struct task *next = h->budget ? hub_dequeue(h) : NULL;
+	struct task *next = h->budget && !load_relaxed(&h->hurry) ? hub_dequeue(h) : NULL;
 
 	if (next == t) {
 		t->park = PARK_RUNNING;
@@ -88,6 +106,7 @@ static void leave(struct task *t)
 	}
 	c->prev = t;
 	store_relaxed(&c->current, NULL);
+	sched_save_registers(c, t);
 	cputime_leave(c, t);
 	if (next) {
 		enter(c, h, next);
@@ -171,6 +190,7 @@ void sched_exit(struct task *t)
 
 	c->dead = t;
 	store_relaxed(&c->current, NULL);
+	sched_save_registers(c, t);
 	if (likely(!t->bound))	/* nobody asks any more, and it may be forbidden to read a clock */
 		cputime_leave(c, t);
 	arch_switch(&nowhere, c->sp, 0);
@@ -186,9 +206,37 @@ void sched_preempted(struct carrier *c, struct task *t)
 	c->prev = t;
 	c->requeue = t;
 	store_relaxed(&c->current, NULL);
+	sched_save_registers(c, t);	/* but for the rights by keys, which the kernel's frame has: a handler begins with others */
 	cputime_leave(c, t);
 	arch_switch(&nowhere, c->sp, 0);
 	__builtin_unreachable();
+}
+
+/* Leave for the loop, which queues the task. Comes back when it runs again. */
+static void stand_in_queue(struct task *t, enum park_reason why)
+{
+	struct carrier *c = t->carrier;
+
+	t->park = (uint16_t)why;
+	c->prev = t;
+	c->requeue = t;
+	store_relaxed(&c->current, NULL);
+	sched_save_registers(c, t);
+	cputime_leave(c, t);
+	switch_from(t, c->sp, 0);
+	finish(t->carrier);
+}
+
+void sched_give_way(struct task *t)
+{
+	t->hog = HOG_TIMES;
+	stand_in_queue(t, PARK_PREEMPTED);
+}
+
+void sched_await_signal(struct carrier *c)
+{
+	for (unsigned n = 0; load_acquire(&c->signalled); n++)
+		lock_pause(n);
 }
 
 /* The hub of this task's carrier was given away while it blocked. Stand in a queue for a hub; the carrier becomes a spare. */
@@ -203,13 +251,7 @@ void sched_reattach(struct task *t)
 	lock_drop(&c->lock);
 	if (!detached)
 		return;
-	t->park = PARK_ATTACH;
-	c->prev = t;
-	c->requeue = t;
-	store_relaxed(&c->current, NULL);
-	cputime_leave(c, t);
-	switch_from(t, c->sp, 0);
-	finish(t->carrier);
+	stand_in_queue(t, PARK_ATTACH);
 	store_relaxed(&t->carrier->depth, 1);
 }
 
@@ -275,9 +317,10 @@ void sched_loop(void *arg)
 			c->mask = load_relaxed(&carrier_mask);
 			sys_sigmask(SIG_SETMASK, &c->mask, NULL);
 		}
-		if (!h->budget || h->look)
+		if (!h->budget || h->look || load_relaxed(&h->hurry))
 			poll_hub(h, false);
 		h->look = false;
+		store_relaxed(&h->hurry, false);
 		if (!h->budget) {
 			h->budget = HUB_BUDGET;
 			hub_promote_hog(h);	/* those who never leave the queue empty must not starve the others */
@@ -368,6 +411,7 @@ static void start_first(struct task *t, struct carrier *c)
 {
 	c->hub = &hubs[0];
 	c->current = t;
+	sched_save_registers(c, t);
 	c->sp = arch_prepare(carrier_stack_top(c), sched_loop, c);
 	t->carrier = c;
 	t->hub = &hubs[0];

@@ -63,6 +63,17 @@ static inline void sched_arm_held(struct task *t, enum park_reason why)
 	store_seq(&t->wake, WAKE_HELD);
 }
 
+/* sched_save_registers -- the task leaves its carrier, or its child begins with what it has: note the registers that no frame
+ * holds. */
+static inline void sched_save_registers(struct carrier *c, struct task *t)
+{
+	if (likely(arch_has_fsgsbase))
+		c->gs = arch_gs_base();
+	t->gs = c->gs;
+	if (unlikely(load_relaxed(&arch_uses_pkru)))
+		t->pkru = c->pkru = arch_pkru();
+}
+
 /* sched_park -- wait until woken or deadline_ns (FOREVER: none). Returns the enum wake that won. */
 enum wake sched_park(struct task *t, int64_t deadline_ns);
 
@@ -71,6 +82,9 @@ enum wake sched_disarm(struct task *t);
 
 /* sched_yield_task -- to the end of the queue. */
 void sched_yield_task(struct task *t);
+
+/* sched_give_way -- as if it had been preempted here: behind all others, after a look at what else is due. */
+void sched_give_way(struct task *t);
 
 /* sched_exit -- leave for ever; the loop then calls sched_on_exit(task), off its stack. */
 void sched_exit(struct task *t) __attribute__((noreturn));
@@ -97,6 +111,7 @@ static inline void sched_native_begin(struct task *t)
 }
 
 void sched_reattach(struct task *t);
+void sched_await_signal(struct carrier *c);
 
 static inline void sched_native_end(struct task *t)
 {
@@ -106,6 +121,29 @@ static inline void sched_native_end(struct task *t)
 	barrier();
 	if (unlikely(load_relaxed(&c->retake)))
 		sched_reattach(t);
+}
+
+/* Around a system call that the kernel may cut short, or end with EINTR, because of any signal at all. Between the two the
+ * monitor sends no signal: it notes a debt, and if the call lasts it gives the hub to another carrier.
+ *
+ *	inside = 1; compiler barrier; signalled? wait for it	the carrier
+ *	signalled = 1; membarrier; inside? owe : send		the monitor
+ */
+static inline void sched_inside_begin(struct task *t)
+{
+	struct carrier *c = t->carrier;
+
+	store_relaxed(&c->inside, 1);
+	barrier();
+	if (unlikely(load_acquire(&c->signalled)))
+		sched_await_signal(c);
+	sched_native_begin(t);
+}
+
+static inline void sched_inside_end(struct task *t)
+{
+	store_relaxed(&t->carrier->inside, 0);
+	sched_native_end(t);
 }
 
 /* sched_child -- in the child of a fork: one hub, one carrier, this task. */

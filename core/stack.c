@@ -8,16 +8,20 @@
 
 #define REGION	   (2ul << 20)	/* of address space that one page table serves */
 #define SLAB_FIRST (1ul << 20)
-#define SLAB_MOST  (1ul << 30)
-#define LARGE_SLOTS 4		/* the least in a slab whose slots are larger than a region */
-#define SLABS	   512
+#define LARGE_SLOTS 4		/* of the first slab whose slots are larger than a region */
+#define LARGE_MOST (1ul << 28)	/* of larger slots the first slab has one */
+#define SLAB_MOST  (1ul << 36)	/* one slot that stays in use keeps a slab, and with it the page tables of all others */
+#define SLOT_MOST  SLAB_MOST	/* a larger stack is left to the kernel */
 #define WARM_BYTES (256ul << 20)	/* address space of free slots whose pages stay */
 #define NO_SLOT	   UINT32_MAX
 #define TOP_BYTES  4096ul		/* struct pthread and what lies beside it */
 #define TOP_PAGES  8ul		/* of a stack that are used first */
+#define SIZES	   64u		/* lists of slabs; a power of two */
+#define RESTING	   256u		/* stacks of ended threads that wait for a sweep */
 
 struct slab {
-	char *base;		/* NULL: free row */
+	struct slab *next_same, **prev_same;	/* in the list of its size; those with a free slot come first */
+	char *base;
 	size_t bytes, slot;	/* of the mapping; of one slot */
 	uint32_t slots, fresh;	/* how many; the first that was never given out */
 	uint32_t used;
@@ -29,10 +33,17 @@ struct slab {
 	bool large;		/* a slot is larger than a region */
 };
 
-static struct slab slabs[SLABS] SPARSE;	/* all under `lock' */
-static unsigned slab_count;
+/* All under `lock'. */
+static struct slab **slabs;	/* by address */
+static unsigned slab_count, slab_room;
+static struct slab *sized[SIZES];
+static struct resting {
+	char *lo;
+	size_t n;
+	uint32_t *state;
+} resting[RESTING] SPARSE;
+static unsigned resting_count;
 static size_t warm_bytes;
-static size_t next_bytes = SLAB_FIRST;
 static bool no_guard_advice;
 static struct lock lock ANEW;
 static uintptr_t low = UINTPTR_MAX, high;	/* bounds of all slabs, atomic, only ever grow */
@@ -78,20 +89,11 @@ static int set_guard(struct slab *s, uint32_t i, size_t pages)
 	return r;
 }
 
-/* How far below `end' the slots have to end, so that no region ends between a used top and the guard above it. */
-static size_t shift_for(uintptr_t end, size_t slot, size_t slots)
-{
-	size_t shift = 0;
-
-	for (size_t k = 1; k < slots; k++)
-		if ((end - shift - k * slot) % REGION < TOP_PAGES * PAGE) {
-			shift += TOP_PAGES * PAGE;
-			k = 0;
-		}
-	return shift;
-}
-
-/* Address space for slots. Large ones have no access yet: open_slot. Returns where they begin. */
+/* Address space for slots. Large ones have no access yet: open_slot. Returns where they begin.
+ *
+ * A used top and the guard above it are to lie in one region: the highest slot of large ones ends where a region has begun with its
+ * top. Where the size of a slot drifts against that of a region, nine slots of 512 straddle all the same. (Rejected: to move the
+ * slots until none straddles. For most sizes there is no such place.) */
 static char *map_slots(size_t slot, size_t slots, bool large, size_t *offset)
 {
 	size_t bytes = slot * slots, map = bytes + (large ? REGION : 0);
@@ -101,7 +103,7 @@ static char *map_slots(size_t slot, size_t slots, bool large, size_t *offset)
 	if (p < 0 && p > -4096)
 		return NULL;
 	sys_madvise((void *)p, map, MADV_NOHUGEPAGE);
-	*offset = large ? REGION - shift_for((uintptr_t)p + map, slot, slots) : 0;
+	*offset = large ? REGION - ((uintptr_t)p + map - TOP_PAGES * PAGE) % REGION : 0;
 	return (char *)p + *offset;
 }
 
@@ -126,57 +128,149 @@ static int open_slot(struct slab *s, uint32_t i)
 	return r;
 }
 
-static struct slab *slab_new(size_t slot)
+static struct slab **sized_list(size_t slot)
 {
-	bool large = slot >= REGION;
-	size_t least = large && slot <= SLAB_MOST / LARGE_SLOTS ? LARGE_SLOTS * slot : slot, offset;
-	uint32_t slots = (uint32_t)((next_bytes > least ? next_bytes : least) / slot);
-	struct slab *s = NULL;
+	return &sized[(slot / PAGE * 0x9e3779b97f4a7c15ull) >> 58 & (SIZES - 1)];
+}
 
-	for (unsigned i = 0; i < SLABS && !s; i++)
-		if (!slabs[i].base)
-			s = &slabs[i];
+static void same_unlink(struct slab *s)
+{
+	*s->prev_same = s->next_same;
+	if (s->next_same)
+		s->next_same->prev_same = s->prev_same;
+}
+
+static void same_link(struct slab *s, struct slab **at)
+{
+	s->next_same = *at;
+	s->prev_same = at;
+	if (*at)
+		(*at)->prev_same = &s->next_same;
+	*at = s;
+}
+
+static void same_append(struct slab *s)
+{
+	struct slab **at = sized_list(s->slot);
+
+	while (*at)
+		at = &(*at)->next_same;
+	same_link(s, at);
+}
+
+/* How many slabs begin at this address or below it. */
+static unsigned slabs_up_to(uintptr_t a)
+{
+	unsigned from = 0, to = slab_count;
+
+	while (from < to) {
+		unsigned middle = (from + to) / 2;
+
+		if ((uintptr_t)slabs[middle]->base <= a)
+			from = middle + 1;
+		else
+			to = middle;
+	}
+	return from;
+}
+
+static bool slabs_enlarge(void)
+{
+	unsigned room = slab_room ? 2 * slab_room : 16;
+	struct slab **larger = mem_get(room * sizeof *larger);
+
+	if (!larger)
+		return false;
+	memcpy(larger, slabs, slab_count * sizeof *slabs);
+	mem_put(slabs, slab_room * sizeof *slabs);
+	slabs = larger;
+	slab_room = room;
+	return true;
+}
+
+static void slabs_insert(struct slab *s)
+{
+	unsigned at = slabs_up_to((uintptr_t)s->base);
+
+	memmove(slabs + at + 1, slabs + at, (slab_count - at) * sizeof *slabs);
+	slabs[at] = s;
+	slab_count++;
+	if ((uintptr_t)s->base < low)
+		store_relaxed(&low, (uintptr_t)s->base);
+	if ((uintptr_t)s->base + s->slots * s->slot > high)
+		store_relaxed(&high, (uintptr_t)s->base + s->slots * s->slot);
+}
+
+static void slab_release(struct slab *s)
+{
+	if (s->base)
+		sys_munmap(s->base - s->map_offset, s->bytes);
+	mem_put(s->next, s->slots * sizeof *s->next);
+	mem_put(s->cold, s->slots);
+	mem_put(s->guard, s->slots * sizeof *s->guard);
+	mem_put(s, sizeof *s);
+}
+
+static struct slab *slab_make(size_t slot, uint32_t slots)
+{
+	struct slab *s = mem_get(sizeof *s);
+
 	if (!s)
 		return NULL;
-	char *base = map_slots(slot, slots, large, &offset);
+	s->slot = slot;
+	s->slots = slots;
+	s->free = NO_SLOT;
+	s->large = slot >= REGION;
+	s->bytes = slot * slots + (s->large ? REGION : 0);
+	s->next = mem_get(slots * sizeof *s->next);
+	s->guard = mem_get(slots * sizeof *s->guard);
+	s->cold = mem_get(slots);
+	if (s->next && s->guard && s->cold)
+		s->base = map_slots(slot, slots, s->large, &s->map_offset);
+	if (s->base)
+		return s;
+	slab_release(s);
+	return NULL;
+}
 
-	if (!base && slots > 1)	/* little address space is left */
-		base = map_slots(slot, slots = 1, large, &offset);
-	if (!base)
-		return NULL;
-	size_t bytes = slots * slot, map = bytes + (large ? REGION : 0);
-	uint32_t *next = mem_get(slots * sizeof *next);
-	uint32_t *guard = mem_get(slots * sizeof *guard);
-	uint8_t *cold = mem_get(slots);
+/* As many slots as there are of this size, so that their slabs stay few; fewer where little memory or address space is left. */
+static struct slab *slab_new(size_t slot)
+{
+	size_t first = slot < REGION ? SLAB_FIRST / slot : slot <= LARGE_MOST ? LARGE_SLOTS : 1, slots = 0;
+	struct slab *s = NULL;
 
-	if (!next || !cold || !guard) {
-		mem_put(next, slots * sizeof *next);
-		mem_put(cold, slots);
-		mem_put(guard, slots * sizeof *guard);
-		sys_munmap(base - offset, map);
+	if (slab_count == slab_room && !slabs_enlarge())
 		return NULL;
-	}
-	*s = (struct slab){base, map, slot, slots, 0, 0, NO_SLOT, next, cold, guard, offset, large};
-	if (slab_count < (unsigned)(s - slabs) + 1)
-		slab_count = (unsigned)(s - slabs) + 1;
-	if (next_bytes < SLAB_MOST)
-		next_bytes *= 2;
-	if ((uintptr_t)base < low)
-		store_relaxed(&low, (uintptr_t)base);
-	if ((uintptr_t)base + bytes > high)
-		store_relaxed(&high, (uintptr_t)base + bytes);
-	stat_shared(stacks_mapped, map);
+	for (struct slab *same = *sized_list(slot); same; same = same->next_same)
+		slots += same->slot == slot ? same->slots : 0;
+	if (slots < first)
+		slots = first;
+	if (slots == 0)
+		slots = 1;
+	if (slots > SLAB_MOST / slot)
+		slots = SLAB_MOST / slot;
+	for (; !s && slots; slots /= 2)
+		s = slab_make(slot, (uint32_t)slots);
+	if (!s)
+		return NULL;
+	slabs_insert(s);
+	same_link(s, sized_list(slot));
+	stat_shared(stacks_mapped, s->bytes);
 	return s;
 }
 
 static void slab_free(struct slab *s)
 {
-	sys_munmap(s->base - s->map_offset, s->bytes);
-	mem_put(s->next, s->slots * sizeof *s->next);
-	mem_put(s->cold, s->slots);
-	mem_put(s->guard, s->slots * sizeof *s->guard);
+	unsigned at = slabs_up_to((uintptr_t)s->base) - 1, left = 0;
+
+	memmove(slabs + at, slabs + at + 1, (--slab_count - at) * sizeof *slabs);
+	same_unlink(s);
+	for (unsigned i = 0; i < resting_count; i++)
+		if ((uintptr_t)resting[i].lo - (uintptr_t)s->base >= s->slots * s->slot)
+			resting[left++] = resting[i];
+	resting_count = left;
 	stat_shared(stacks_mapped, -(int64_t)s->bytes);
-	s->base = NULL;
+	slab_release(s);
 }
 
 static char *slab_take(struct slab *s, bool *warm)
@@ -195,26 +289,28 @@ static char *slab_take(struct slab *s, bool *warm)
 			warm_bytes -= s->slot;
 	}
 	s->next[i] = i;
-	s->used++;
+	if (++s->used == s->slots) {
+		same_unlink(s);
+		same_append(s);
+	}
 	return slot_at(s, i);
 }
 
 void *stack_get(size_t size)
 {
-	char *p = NULL;
 	bool warm = false;
 
-	if (size < 4 * PAGE || size % PAGE || size > SLAB_MOST)
+	if (size < 4 * PAGE || size % PAGE || size > SLOT_MOST)
 		return NULL;
 	lock_take(&lock);
-	for (unsigned i = 0; i < slab_count && !p; i++)
-		if (slabs[i].base && slabs[i].slot == size)
-			p = slab_take(&slabs[i], &warm);
-	if (!p) {
-		struct slab *s = slab_new(size);
+	struct slab *s = *sized_list(size);
 
-		p = s ? slab_take(s, &warm) : NULL;
-	}
+	while (s && (s->slot != size || s->used == s->slots))
+		s = s->next_same;
+	if (!s)
+		s = slab_new(size);
+	char *p = s ? slab_take(s, &warm) : NULL;
+
 	lock_drop(&lock);
 	if (p && warm) {
 		memset(p + size - TOP_BYTES, 0, TOP_BYTES);
@@ -226,16 +322,10 @@ void *stack_get(size_t size)
 static struct slab *slab_of(const void *addr)
 {
 	uintptr_t a = (uintptr_t)addr;
+	unsigned n = slabs_up_to(a);
+	struct slab *s = n ? slabs[n - 1] : NULL;
 
-	if (a < load_relaxed(&low) || a >= load_relaxed(&high))
-		return NULL;
-	for (unsigned i = 0; i < slab_count; i++) {
-		struct slab *s = &slabs[i];
-
-		if (s->base && a - (uintptr_t)s->base < s->slots * s->slot)
-			return s;
-	}
-	return NULL;
+	return s && a - (uintptr_t)s->base < s->slots * s->slot ? s : NULL;
 }
 
 /* The slot that holds the address, and how far into it that lies. Under the lock. */
@@ -282,6 +372,10 @@ bool stack_put(void *addr, size_t size)
 		s->next[i] = s->free;
 		s->free = i;
 		done = true;
+		if (s->used == s->slots) {
+			same_unlink(s);
+			same_link(s, sized_list(s->slot));
+		}
 		if (--s->used == 0 && cold && s->bytes > SLAB_FIRST) {
 			for (uint32_t k = 0; k < s->fresh; k++)
 				warm_bytes -= s->cold[k] ? 0 : s->slot;
@@ -318,6 +412,67 @@ int stack_open(void *addr, size_t n)
 
 	lock_drop(&lock);
 	return r;
+}
+
+bool stack_rest(uint32_t *state, void *addr, size_t n)
+{
+	uint32_t i;
+	size_t off;
+	bool noted = true;
+
+	if (__atomic_fetch_or(state, STACK_RESTS | STACK_NOTED, __ATOMIC_SEQ_CST) & STACK_NOTED)
+		return true;
+	lock_take(&lock);
+	if (slot_of(addr, &i, &off) && off == 0 && resting_count < RESTING)
+		resting[resting_count++] = (struct resting){addr, n, state};
+	else
+		noted = false;
+	lock_drop(&lock);
+	if (!noted)
+		store_seq(state, 0);
+	return noted;
+}
+
+void stack_resume(uint32_t *state)
+{
+	uint32_t was = __atomic_and_fetch(state, ~STACK_RESTS, __ATOMIC_SEQ_CST);
+
+	for (unsigned n = 0; was & STACK_SWEPT; n++, was = load_acquire(state))
+		lock_pause(n);
+}
+
+/* Under the lock, so that the slot stays what it is; a task that is to run there waits in stack_resume. */
+static void sweep_one(const struct resting *r)
+{
+	uint32_t rests = STACK_RESTS | STACK_NOTED;
+
+	if (cas(r->state, rests, STACK_SWEPT)) {
+		sys_madvise(r->lo, r->n, MADV_DONTNEED);
+		store_release(r->state, 0);
+	} else {
+		__atomic_fetch_and(r->state, ~STACK_NOTED, __ATOMIC_SEQ_CST);	/* it is in use, or was wiped */
+	}
+}
+
+bool stack_resting(void)
+{
+	return load_relaxed(&resting_count) != 0;
+}
+
+bool stack_sweep(void)
+{
+	bool any;
+
+	if (!load_relaxed(&resting_count))
+		return false;
+	do {
+		lock_take(&lock);
+		any = resting_count;
+		if (any)
+			sweep_one(&resting[--resting_count]);
+		lock_drop(&lock);
+	} while (any);
+	return true;
 }
 
 void stack_lock(void)

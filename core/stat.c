@@ -92,6 +92,15 @@ void stat_fork(void)
 	stat_unfiled = filed && named_by_pid(conf.stats);
 }
 
+void stat_forked(void)
+{
+	if (stat_page->pid == (uint32_t)sys_getpid())
+		return;
+	stat_fork();
+	stat_page->mode = STAT_NATIVE;
+	stat_settle();
+}
+
 void stat_file(void)
 {
 	stat_unfiled = false;

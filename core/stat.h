@@ -59,6 +59,10 @@ int stat_open(const char *path);
  * fork. */
 void stat_fork(void);
 void stat_file(void);
+
+/* stat_forked -- do that if this process was forked before there was anything of ours that could see it. */
+void stat_forked(void);
+
 extern bool stat_unfiled;
 static inline void stat_settle(void)
 {

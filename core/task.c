@@ -98,12 +98,19 @@ struct task *task_new(uint32_t tid)
 	return t;
 }
 
+bool task_leave(struct task *t)
+{
+	t->left = true;
+	return __atomic_sub_fetch(&task_count, 1, __ATOMIC_SEQ_CST) == 0;
+}
+
 void task_free(struct task *t)
 {
+	if (!t->left)
+		task_leave(t);
 	lock_take(&task_lock);
 	index_put(t->index);
 	lock_drop(&task_lock);
-	add_relaxed(&task_count, -1);
 	stat_alive(-1);
 	mem_put(t->affinity, TASK_AFFINITY);
 	mem_put(t, sizeof *t);

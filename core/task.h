@@ -63,15 +63,18 @@ struct task {
 	uint16_t reach;			/* its wake is for so many bytes above the call's frame, as a rule */
 	uint32_t timer;			/* heap index; under timer_hub's timer lock */
 	struct hub *timer_hub;		/* whose heap its deadline is in */
+	uint64_t gs;			/* its GS base while it does not run */
 
 	uint32_t index;			/* in the table of tasks */
 	uint32_t tid;
+	uint32_t pkru;			/* its rights by protection keys while it does not run */
 	int *clear_tid;
 	void *robust;			/* struct robust_list_head of libc */
 	uint64_t sigcounted;		/* as it stands in the counts of blockers (signal.c) */
 	siginfo_t *siginfo;		/* of a signal that came to the process */
 	uint64_t sigsaved;		/* mask to go back to after the handlers, when sigrestore */
 	bool sigrestore;
+	bool left;			/* it is not counted any more (task_leave) */
 	uint8_t policy;			/* SCHED_OTHER, SCHED_BATCH or SCHED_IDLE: kept and told; TASK_REAL_POLICY: the carrier's */
 	uintptr_t sigalt_sp, sigalt_size;
 	void *preempt;			/* buffer for the kernel's frame, once it was preempted */
@@ -86,11 +89,15 @@ struct task {
 struct task *task_new(uint32_t tid);
 void task_free(struct task *t);
 
+/* task_leave -- the task is about to end and counts as living no more. Returns whether it was the last: of several that leave at
+ * once exactly one is. */
+bool task_leave(struct task *t);
+
 /* task_by_tid -- NULL when no living task has it. The task may end at any moment unless the caller knows better:
  * hold the table's lock around use. */
 struct task *task_by_tid(uint32_t tid);
 
-extern uint32_t task_count;	/* atomic: how many live */
+extern uint32_t task_count;	/* atomic: how many live and do not leave */
 extern struct lock task_lock;	/* the table of tasks; task_by_tid and task_each want it held */
 
 /* task_each -- call fn for all living tasks until it returns true; returns that task. */

@@ -10,11 +10,11 @@
 #include "activate.h"
 #include "clock.h"
 #include "conf.h"
+#include "confine.h"
 #include "credential.h"
 #include "fd.h"
 #include "futexcall.h"
 #include "gate.h"
-#include "insn.h"
 #include "known.h"
 #include "log.h"
 #include "monitor.h"
@@ -66,8 +66,6 @@ static int plan_object(const struct object *o, void *arg)
 {
 	struct object copy = *o;
 
-	if (object_load_at(o, insn_library()))
-		return 0;
 	copy.careful = !object_is_libc(o);
 	copy.wanted = gate_needed;
 	return patch_add(&copy, arg);
@@ -129,13 +127,8 @@ static void redirect_vdso(void)
 static int write_sites(void)
 {
 	const struct patch_rules rules = {site_needed, site_useless, true, object_r_brk()};
-	int r = insn_open(), left;
+	int r = patch_loaded(&rules, plan_object), left;
 
-	if (r < 0) {
-		native("libZydis is missing");
-		return r;
-	}
-	r = patch_loaded(&rules, plan_object);
 	if (r < 0) {
 		const char *object = NULL;
 		const struct site *s = patch_refused(&object);
@@ -249,11 +242,7 @@ static bool begin(void)
 	const char *why = obstacle();
 	int64_t start = clock_now();
 
-	if (stat_page->pid != (uint32_t)sys_getpid()) {	/* forked before there was anything of ours that could see it */
-		stat_fork();
-		stat_page->mode = STAT_NATIVE;
-		stat_settle();
-	}
+	stat_forked();
 	if (why)
 		return native(why);
 	clock_init(getauxval(AT_SYSINFO_EHDR));
@@ -268,10 +257,14 @@ static bool begin(void)
 	return true;
 }
 
-/* The program may have used all numbers below its soft limit: ours find room above it then. */
+/* The program may have used all numbers below its soft limit: ours find room above it then. Under a filter that forbids our
+ * calls none is made. */
 static bool attempt(void)
 {
 	struct rlimit limit;
+
+	if (confine_stops(NULL))
+		return native(confine_reason());
 	bool raised = own_raise(&limit), ok = begin();
 
 	if (raised)
@@ -305,7 +298,8 @@ bool activate_untried(void)
 
 void activate_require(void)
 {
-	if (!conf.require || conf.disable || load_acquire(&state) == BUSY)
+	/* A program that allows itself certain calls alone is left alone: what it asked for is what it gets. */
+	if (!conf.require || conf.disable || load_acquire(&state) == BUSY || confine_own())
 		return;
 	log_always("weft: WEFT_REQUIRE: cannot activate: %s\n", stat_page->why);
 	SYS(__NR_kill, sys_getpid(), SIGABRT);

@@ -193,7 +193,7 @@ static inline bool is_of_interest(uintptr_t at, uint32_t sum)
 	return !sum || sum & OPCODE_FLAGS(INSN_JUMP | INSN_INDEXED);
 }
 
-/* One that leads elsewhere, names a table, or is for Zydis; *sum is what opcode_look gave, and is
+/* One that leads elsewhere, names a table, or is for decoder.h; *sum is what opcode_look gave, and is
  * filled in. */
 static int look_closer(struct reader *r, uintptr_t at, uint32_t *sum)
 {

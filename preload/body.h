@@ -35,7 +35,7 @@ struct bodies {
 	struct near near; /* some pair's words tell of it */
 };
 
-/* bodies_find -- fill in all that is known of an object; insn_open must have succeeded.
+/* bodies_find -- fill in all that is known of an object.
  *
  * It holds good until the next call. Returns 0 or -ENOMEM.
  */

@@ -123,6 +123,44 @@ static inline long handle(struct task *t, struct arch_frame *f)
 	return r == -ERESTARTSYS ? -EINTR : r;
 }
 
+/* Something could not be done where a signal found the task in Weft, or the monitor saw it there: do it now. */
+static __attribute__((noinline)) void settle(struct task *t, struct arch_frame *f, long *r)
+{
+	struct carrier *c = t->carrier;
+	uint32_t owed = exchange(&c->owed, 0);
+	bool same = c->hub && c->hub->turns == load_relaxed(&c->owed_turn);
+
+	t->frame = f;
+	sched_native_end(t);
+	if (owed & CARRIER_OWES_TURN && same && t->carrier == c) {
+		stat_shared(preemptions, 1);
+		sched_give_way(t);
+	}
+	if (signal_due(t) && *r != GATE_NATIVE)
+		signal_deliver(t, f, r);
+	t->frame = NULL;
+}
+
+/* The way out of the gate. From the store to depth on a signal that finds the program's own code acts at once; one that came
+ * before is owed. (A child of vfork is about to use this stack and this carrier's mask: nothing may move then.) */
+static inline void leave_gate(struct task *t, struct arch_frame *f, long *r)
+{
+	for (;;) {
+		struct carrier *c = t->carrier;
+
+		if (*r == GATE_NATIVE) {
+			c->native_pc = arch_frame_pc(f);
+			c->native_nr = f->nr;
+		}
+		barrier();
+		store_relaxed(&c->depth, 0);
+		barrier();
+		if (likely(!load_relaxed(&c->owed)) || t->vfork)
+			return;
+		settle(t, f, r);
+	}
+}
+
 struct verdict dispatch(struct arch_frame *f);
 struct verdict dispatch(struct arch_frame *f)
 {
@@ -133,25 +171,15 @@ struct verdict dispatch(struct arch_frame *f)
 		return (struct verdict){(long)f->nr, 0};
 	if (unlikely(!t) || unlikely(!is_task(t, (uintptr_t)f)))
 		return foreign(t, f);
-	struct carrier *c = t->carrier;
-
-	store_relaxed(&c->depth, 1);
+	store_relaxed(&t->carrier->depth, 1);
 	barrier();
 	long r = handle(t, f);
 
-	c = t->carrier;
 	t->frame = NULL;
-	if (r == GATE_NATIVE) {
-		STAT_ADD(c->hub, calls_native, 1);
-		c->native_pc = arch_frame_pc(f);
-		c->native_nr = f->nr;
-		barrier();
-		store_relaxed(&c->depth, 0);
-		return (struct verdict){(long)f->nr, 0};
-	}
-	barrier();
-	store_relaxed(&c->depth, 0);
-	return (struct verdict){r, 1};
+	if (r == GATE_NATIVE)
+		STAT_ADD(sched_hub(t), calls_native, 1);
+	leave_gate(t, f, &r);
+	return r == GATE_NATIVE ? (struct verdict){(long)f->nr, 0} : (struct verdict){r, 1};
 }
 
 bool weft_on_task(void)

@@ -4,18 +4,21 @@
  * headers may be stripped.
  */
 #include <elf.h>
+#include <fcntl.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/statvfs.h>
 
 #include "elfkind.h"
+#include "sys.h"
 
 #define PHDRS		(65536 / sizeof(Elf64_Phdr))	/* the kernel refuses more */
 #define DYNAMICS	4096		/* entries of the dynamic section that are looked at */
 #define CHAIN		4096		/* symbols of one hash chain that are looked at */
 #define UNDEFINED	8192		/* undefined symbols that are looked at */
-#define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 
 struct reader {
-	const struct elfkind_io *io;
 	int fd;
 	struct elfkind_work *work;
 };
@@ -74,6 +77,35 @@ static bool same(const char *a, const char *b)
 	return starts(a, b) && a[length(b)] == 0;
 }
 
+/* open_program -- a regular file that execve would take, for reading. */
+static int open_program(const char *path)
+{
+	struct stat st;
+	long r = SYS(__NR_newfstatat, AT_FDCWD, path, &st, 0);
+
+	if (r == 0 && !S_ISREG(st.st_mode))
+		r = -EACCES;
+	if (r == 0)
+		r = SYS(__NR_faccessat2, AT_FDCWD, path, 1 /* X_OK */, AT_EACCESS);
+	return (int)(r < 0 ? r : sys_open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0));
+}
+
+static void read_rights(int fd, struct elfkind_rights *to)
+{
+	struct stat st = {0};
+	struct statfs fs = {0};
+
+	SYS(__NR_fstat, fd, &st);
+	SYS(__NR_fstatfs, fd, &fs);
+	*to = (struct elfkind_rights){
+		.mode = st.st_mode, .file_uid = st.st_uid, .file_gid = st.st_gid,
+		.uid = (uint32_t)SYS(__NR_getuid), .euid = (uint32_t)SYS(__NR_geteuid),
+		.gid = (uint32_t)SYS(__NR_getgid), .egid = (uint32_t)SYS(__NR_getegid),
+		.capable = SYS(__NR_fgetxattr, fd, "security.capability", NULL, 0) > 0,
+		.honoured = !(fs.f_flags & ST_NOSUID) && SYS(__NR_prctl, PR_GET_NO_NEW_PRIVS) != 1,
+	};
+}
+
 /* fill -- read what follows `at' into the window. Returns false at the end of the file. */
 static bool fill(const struct reader *r, uint64_t at)
 {
@@ -83,7 +115,7 @@ static bool fill(const struct reader *r, uint64_t at)
 	work->window_size = 0;
 	if (at > INT64_MAX - sizeof work->window)
 		return false;
-	got = r->io->read(r->fd, work->window, sizeof work->window, (int64_t)at);
+	got = sys_pread(r->fd, work->window, sizeof work->window, (long)at);
 	if (got <= 0 || (uint64_t)got > sizeof work->window)
 		return false;
 	work->window_at = at;
@@ -380,9 +412,9 @@ static enum elf_kind kind_of_elf(const struct reader *r, const Elf64_Ehdr *eh)
 	return kind == ELFKIND_PLAIN && is_sanitized(r) ? ELFKIND_SANITIZED : kind;
 }
 
-enum elf_kind elfkind_of_fd(const struct elfkind_io *io, int fd, struct elfkind_work *work)
+enum elf_kind elfkind_of_fd(int fd, struct elfkind_work *work)
 {
-	struct reader r = {io, fd, work};
+	struct reader r = {fd, work};
 	Elf64_Ehdr eh;
 
 	work->window_size = 0;
@@ -424,7 +456,7 @@ static bool set_name(struct elfkind_work *work, const char *dir, size_t dir_leng
 	return true;
 }
 
-bool elfkind_find(const struct elfkind_io *io, const char *file, const char *search,
+bool elfkind_find(const char *file, const char *search,
 		  struct elfkind_work *work)
 {
 	if (*file == 0)
@@ -437,10 +469,10 @@ bool elfkind_find(const struct elfkind_io *io, const char *file, const char *sea
 
 		while (search[n] && search[n] != ':')
 			n++;
-		int fd = set_name(work, search, n, file) ? io->open(work->name) : -1;
+		int fd = set_name(work, search, n, file) ? open_program(work->name) : -1;
 
 		if (fd >= 0) {
-			io->close(fd);
+			sys_close(fd);
 			return true;
 		}
 		search = search[n] ? search + n + 1 : NULL;
@@ -484,10 +516,10 @@ static char *program_of_env(char *rest)
 }
 
 /* follow -- put the program that a script's `#!' line names into work->name. */
-static bool follow(const struct elfkind_io *io, int fd, const char *search,
+static bool follow(int fd, const char *search,
 		   struct elfkind_work *work)
 {
-	struct reader r = {io, fd, work};
+	struct reader r = {fd, work};
 	char *line = (char *)work->buf + 2, *end = line, *interpreter, *base;
 
 	get_text(&r, 0, (char *)work->buf, ELFKIND_LINE);
@@ -499,11 +531,11 @@ static bool follow(const struct elfkind_io *io, int fd, const char *search,
 		if (*s == '/')
 			base = s + 1;
 	if (same(base, "env"))
-		return elfkind_find(io, program_of_env(line), search, work);
+		return elfkind_find(program_of_env(line), search, work);
 	return *interpreter && set_name(work, NULL, 0, interpreter);
 }
 
-enum elf_kind elfkind_of_path(const struct elfkind_io *io, const char *path, const char *search,
+enum elf_kind elfkind_of_path(const char *path, const char *search,
 			      struct elfkind_work *work)
 {
 	enum elf_kind kind = ELFKIND_SCRIPT;
@@ -513,18 +545,18 @@ enum elf_kind elfkind_of_path(const struct elfkind_io *io, const char *path, con
 	if (!set_name(work, NULL, 0, path))
 		return ELFKIND_UNKNOWN;
 	for (int level = 0; kind == ELFKIND_SCRIPT && level <= ELFKIND_LEVELS; level++) {
-		int fd = io->open(work->name);
+		int fd = open_program(work->name);
 
 		if (fd < 0)
 			return ELFKIND_UNKNOWN;
-		kind = elfkind_of_fd(io, fd, work);
-		if (kind == ELFKIND_SCRIPT && !follow(io, fd, search, work)) {
+		kind = elfkind_of_fd(fd, work);
+		if (kind == ELFKIND_SCRIPT && !follow(fd, search, work)) {
 			kind = ELFKIND_UNKNOWN;
 		} else if (kind == ELFKIND_PLAIN) {
-			io->rights(fd, &rights);
+			read_rights(fd, &rights);
 			kind = elfkind_of_rights(&rights);
 		}
-		io->close(fd);
+		sys_close(fd);
 	}
 	return kind == ELFKIND_SCRIPT ? ELFKIND_UNKNOWN : kind;
 }

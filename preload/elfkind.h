@@ -1,14 +1,14 @@
 /* elfkind.h -- what kind of program a file is, and whether LD_PRELOAD can help it
  *
- * `weft run' asks before it execs, the preloaded library before it lets an execve pass. Both bring
- * their own system calls and storage, so that this file needs neither libc nor a heap. Only small
+ * `weft run' asks before it execs, the preloaded library before it lets an execve pass. So this file
+ * needs neither libc nor a heap: its system calls are raw, its storage is the caller's. Only small
  * reads are made, about ten for a usual program, and nothing in the file is believed: every
  * offset, count and string is bounded.
  *
  * Threads: any function, from anywhere.
  * Errors:  a file that cannot be opened, is cut short or makes no sense is ELFKIND_UNKNOWN: the
  *          kernel is the better judge.
- * Memory:  only the caller's struct elfkind_work.   Blocking: as the caller's io does.
+ * Memory:  only the caller's struct elfkind_work.   Blocking: as a file system does.
  */
 #ifndef PRELOAD_ELFKIND_H
 #define PRELOAD_ELFKIND_H
@@ -31,14 +31,6 @@ struct elfkind_rights {
 	uint32_t uid, euid, gid, egid;		/* of the caller */
 	bool capable;				/* the file has a security.capability attribute */
 	bool honoured;				/* neither no_new_privs nor a nosuid mount */
-};
-
-/* The caller's system calls. Negative results are errors, whichever. */
-struct elfkind_io {
-	int (*open)(const char *path);	/* a regular file the caller may execute, for reading */
-	int64_t (*read)(int fd, void *buf, size_t n, int64_t at);	/* as pread */
-	void (*close)(int fd);
-	void (*rights)(int fd, struct elfkind_rights *to);
 };
 
 #define ELFKIND_PATH	4096	/* longest path, its NUL included */
@@ -66,7 +58,7 @@ struct elfkind_work {
  *
  * Returns ELFKIND_SCRIPT for a file that starts with `#!'; never SETID, CAPABLE or IDS.
  */
-enum elf_kind elfkind_of_fd(const struct elfkind_io *io, int fd, struct elfkind_work *work);
+enum elf_kind elfkind_of_fd(int fd, struct elfkind_work *work);
 
 /* elfkind_of_rights -- would the kernel start a program with these rights in secure mode?
  *
@@ -80,12 +72,12 @@ enum elf_kind elfkind_of_rights(const struct elfkind_rights *rights);
  * `search' (a PATH; NULL for none). Returns its kind, never ELFKIND_SCRIPT; work->name is that
  * program's path.
  */
-enum elf_kind elfkind_of_path(const struct elfkind_io *io, const char *path, const char *search,
+enum elf_kind elfkind_of_path(const char *path, const char *search,
 			      struct elfkind_work *work);
 
 /* elfkind_find -- look `file' up in a PATH, as execvp does, into work->name. Returns whether it is
  * there. */
-bool elfkind_find(const struct elfkind_io *io, const char *file, const char *search,
+bool elfkind_find(const char *file, const char *search,
 		  struct elfkind_work *work);
 
 /* elfkind_text -- what stands in the way of LD_PRELOAD, as the end of a sentence; "" for

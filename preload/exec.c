@@ -10,10 +10,6 @@
  * after the other, while it waits), and unmapped when the exec has failed or the parent goes on.
  */
 #include <fcntl.h>
-#include <sys/prctl.h>
-#include <sys/stat.h>
-#include <sys/statfs.h>
-#include <sys/statvfs.h>
 #include "elfkind.h"
 #include "exec.h"
 #include "ldpreload.h"
@@ -99,50 +95,10 @@ static char *put(char *to, const char *text)
 	return to;
 }
 
-static int io_open(const char *path)
-{
-	struct stat st;
-	long r = SYS(__NR_newfstatat, AT_FDCWD, path, &st, 0);
-
-	if (r == 0 && !S_ISREG(st.st_mode))
-		r = -EACCES;
-	if (r == 0)
-		r = SYS(__NR_faccessat2, AT_FDCWD, path, 1 /* X_OK */, AT_EACCESS);
-	return (int)(r < 0 ? r : sys_open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0));
-}
-
-static int64_t io_read(int fd, void *buf, size_t n, int64_t at)
-{
-	return sys_pread(fd, buf, n, at);
-}
-
-static void io_close(int fd)
-{
-	sys_close(fd);
-}
-
-static void io_rights(int fd, struct elfkind_rights *to)
-{
-	struct stat st = {0};
-	struct statfs fs = {0};
-
-	SYS(__NR_fstat, fd, &st);
-	SYS(__NR_fstatfs, fd, &fs);
-	*to = (struct elfkind_rights){
-		.mode = st.st_mode, .file_uid = st.st_uid, .file_gid = st.st_gid,
-		.uid = (uint32_t)SYS(__NR_getuid), .euid = (uint32_t)SYS(__NR_geteuid),
-		.gid = (uint32_t)SYS(__NR_getgid), .egid = (uint32_t)SYS(__NR_getegid),
-		.capable = SYS(__NR_fgetxattr, fd, "security.capability", NULL, 0) > 0,
-		.honoured = !(fs.f_flags & ST_NOSUID) && SYS(__NR_prctl, PR_GET_NO_NEW_PRIVS) != 1,
-	};
-}
-
-static const struct elfkind_io io = {io_open, io_read, io_close, io_rights};
-
 enum elf_kind exec_kind(const char *path)
 {
 	struct elfkind_work *work = sys_map(sizeof *work);
-	enum elf_kind kind = work ? elfkind_of_path(&io, path, NULL, work) : ELFKIND_UNKNOWN;
+	enum elf_kind kind = work ? elfkind_of_path(path, NULL, work) : ELFKIND_UNKNOWN;
 
 	if (work)
 		sys_munmap(work, sizeof *work);
@@ -160,7 +116,7 @@ static const char *find_path(struct room *room, const struct exec_target *x)
 	if (x->search) {
 		const char *search = find_search(room, x->search);
 
-		return elfkind_find(&io, x->name, search ? search : "/bin:/usr/bin", &room->work) ?
+		return elfkind_find(x->name, search ? search : "/bin:/usr/bin", &room->work) ?
 			       (put(room->path, room->work.name), room->path) : NULL;
 	}
 	if (*x->name == '/' || (fd == AT_FDCWD && *x->name))
@@ -180,7 +136,7 @@ static const char *find_path(struct room *room, const struct exec_target *x)
 
 static bool is_fit(struct room *room, const char *path, const char *search, bool lenient)
 {
-	enum elf_kind kind = elfkind_of_path(&io, path, search, &room->work);
+	enum elf_kind kind = elfkind_of_path(path, search, &room->work);
 
 	return lenient ? !elfkind_harm(kind) : !*elfkind_text(kind);
 }

@@ -20,7 +20,7 @@ static uint32_t fork_epoch ANEW;	/* atomic */
 /* What the monitor saw of an entry's list at its last sweep. */
 struct age {
 	struct fd_waiter *first;
-	uint32_t edges;
+	uint32_t since;		/* the same wait: an edge that concerns it not, such as that of a look, leaves it as old as it was */
 	uint8_t sweeps;		/* at which the same wait was found again; AGED: it was looked at */
 	bool due;		/* it was ready at the one before, while its hub slept */
 };
@@ -130,6 +130,7 @@ static int join(struct fd_waiter *w, struct task *t, int number, uint32_t events
 		r = 1;
 	} else if (r == 0) {
 		w->fd = e;
+		w->since = e->edges;
 		w->next = e->first;
 		if (w->next)
 			w->next->prev = &w->next;
@@ -278,8 +279,8 @@ static bool grow_older(struct fd *e, int number)
 	lock_take(&e->lock);
 	bool waits = e->first && e->hub;
 
-	if (!waits || a->first != e->first || a->edges != e->edges) {
-		*a = (struct age){.first = e->first, .edges = e->edges};
+	if (!waits || a->first != e->first || a->since != e->first->since) {
+		*a = (struct age){.first = e->first, .since = e->first ? e->first->since : 0};
 	} else if (a->sweeps == AGED) {
 		/* it has been looked at */
 	} else if (++a->sweeps < AGED) {

@@ -45,6 +45,7 @@ struct fd_waiter {
 	struct fd *fd;			/* where it waits; changes when the descriptor is closed under it */
 	struct task *task;
 	uint32_t events;
+	uint32_t since;		/* edges of the entry when it joined */
 	int number;
 };
 

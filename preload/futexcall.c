@@ -160,6 +160,14 @@ static long wake_kernel(struct arch_frame *f, long woken)
 	return more > 0 ? woken + more : woken;
 }
 
+/* A waiter is in the kernel where the call that it makes could not be redirected. */
+static long operate_everywhere(struct task *t, struct arch_frame *f)
+{
+	long r = operate(t, NULL, f);
+
+	return unlikely(futexcall_unseen || load_relaxed(&shared_guessed)) ? wake_kernel(f, r) : r;
+}
+
 long futexcall_futex(struct task *t, struct arch_frame *f)
 {
 	int op = (int)ARG2(f), cmd = op & FUTEX_CMD_MASK;
@@ -173,9 +181,7 @@ long futexcall_futex(struct task *t, struct arch_frame *f)
 		STAT_ADD(sched_hub(t), futex_native, 1);
 		return GATE_NATIVE;
 	}
-	long r = operate(t, NULL, f);
-
-	return unlikely(futexcall_unseen || load_relaxed(&shared_guessed)) ? wake_kernel(f, r) : r;
+	return operate_everywhere(t, f);
 }
 
 long futexcall_foreign(struct arch_frame *f)
@@ -190,7 +196,7 @@ long futexcall_foreign(struct arch_frame *f)
 	if (!(op & FUTEX_PRIVATE_FLAG) && shared_memory(addr))
 		return GATE_NATIVE;
 	if (cmd != FUTEX_WAIT && cmd != FUTEX_WAIT_BITSET)
-		return operate(NULL, NULL, f);
+		return operate_everywhere(NULL, f);
 	foreign = mem_get(sizeof *foreign);	/* never unmapped: a late waker may still look at it */
 	if (!foreign)
 		return GATE_NATIVE;

@@ -37,17 +37,18 @@ const char *gate_name(unsigned nr);
 /* weft_on_task -- is the calling thread a task? For the API. */
 bool weft_on_task(void);
 
-/* gate_blocking -- make a call that may block in the kernel; the hub may be handed on meanwhile. A signal that came for another
- * task does not end it; with one for this task it is -ERESTARTSYS. */
+/* gate_blocking -- make a call that may block in the kernel, or work there for long; the hub may be handed on meanwhile. A signal
+ * that came for another task does not end it, and preemption does not cut its result short; with a signal for this task it is
+ * -ERESTARTSYS. */
 static inline long gate_blocking(struct task *t, long nr, long a, long b, long c, long d, long e, long f)
 {
 	long r;
 
-	sched_native_begin(t);
+	sched_inside_begin(t);
 	do
 		r = arch_syscall(nr, a, b, c, d, e, f);
 	while (unlikely(r == -EINTR) && !load_relaxed(&t->attention) && !hub_signals_due());
-	sched_native_end(t);
+	sched_inside_end(t);
 	return r == -EINTR ? -ERESTARTSYS : r;
 }
 

@@ -46,8 +46,7 @@ bool inject_allowed(struct carrier *c, const void *context)
 	const ucontext_t *uc = context;
 	uintptr_t pc = (uintptr_t)uc->uc_mcontext.gregs[REG_RIP];
 
-	return c->current && !load_relaxed(&c->depth) && pc - text_start >= text_end - text_start &&
-	       pc - clock_vdso_start >= clock_vdso_end - clock_vdso_start && !c->current->vfork;
+	return c->current && !load_relaxed(&c->depth) && pc - text_start >= text_end - text_start && !c->current->vfork;
 }
 
 /* The interrupted context becomes what the kernel would restore on this carrier. */
@@ -58,12 +57,24 @@ static void carry(ucontext_t *uc, struct carrier *c)
 	uc->uc_stack.ss_flags = 0;
 }
 
+/* Does the program counter stand behind the `syscall' by which the last call was left to the kernel? Where there was no room for
+ * the instruction at its site, it stands in the slot. */
+static bool behind_call(const struct carrier *c, uintptr_t pc)
+{
+	uintptr_t slots = (uintptr_t)weft_slots, slot = pc & ~(uintptr_t)(ARCH_SLOT_SIZE - 1);
+
+	if (!c->native_pc || pc == c->native_pc)
+		return c->native_pc;
+	return pc - slots < (uintptr_t)weft_slots_end - slots && pc - slot >= 2 && !memcmp((void *)(pc - 2), "\x0f\x05", 2) &&
+	       *(uint64_t *)(slot + ARCH_SLOT_RESUME) == c->native_pc;
+}
+
 void inject_restart(struct carrier *c, void *context)
 {
 	ucontext_t *uc = context;
 	greg_t *r = uc->uc_mcontext.gregs;
 
-	if (c->native_pc && (uint64_t)r[REG_RIP] == c->native_pc && r[REG_RAX] == -EINTR) {
+	if (r[REG_RAX] == -EINTR && behind_call(c, (uintptr_t)r[REG_RIP])) {
 		r[REG_RIP] -= 2;
 		r[REG_RAX] = (greg_t)c->native_nr;
 	}
@@ -102,6 +113,13 @@ void inject(struct task *t, void *context, const struct uapi_sigaction *act, con
 	r[REG_EFL] &= ~0x400;	/* direction flag */
 }
 
+static void owe(struct carrier *c, uint32_t what)
+{
+	struct hub *h = load_relaxed(&c->hub);
+
+	carrier_owe(c, what, h ? load_relaxed(&h->turns) : 0);
+}
+
 /* The injected handler has returned; `context' is the frame's, on the task's stack. */
 void inject_returned(void *context)
 {
@@ -111,7 +129,7 @@ void inject_returned(void *context)
 
 	t->sigmask = mask;
 	if (load_relaxed(&t->sigpending) & ~mask)
-		store_relaxed(&t->attention, 1), store_relaxed(&t->carrier->refused, 1);
+		store_relaxed(&t->attention, 1), owe(t->carrier, CARRIER_OWES_SIGNALS);
 	sys_sigmask(SIG_SETMASK, NULL, &real);
 	*mask_of(uc) = real;
 	carry(uc, t->carrier);
@@ -225,7 +243,7 @@ static bool is_broken_pipe(int sig, const ucontext_t *uc)
 /* Behind a call that was left to the kernel all is as it was before. */
 static bool behind_native(struct carrier *c, const ucontext_t *uc)
 {
-	return !load_relaxed(&c->depth) && (uint64_t)uc->uc_mcontext.gregs[REG_RIP] == c->native_pc;
+	return !load_relaxed(&c->depth) && behind_call(c, (uintptr_t)uc->uc_mcontext.gregs[REG_RIP]);
 }
 
 /* The task has written where nobody reads: the signal is its own, whatever others do, and comes before the call returns. */
@@ -245,13 +263,30 @@ static void take_broken_pipe(struct carrier *c, struct task *t, const siginfo_t 
 	}
 }
 
+/* A filter of system calls has trapped a call of ours; the handler that the program has for that knows nothing of it. The call that
+ * the program asked for is left to the kernel at the program's own site, where the handler may do as it likes; others fail. */
+static bool take_trapped(struct carrier *c, const siginfo_t *info, void *context)
+{
+	ucontext_t *uc = context;
+	uintptr_t pc = (uintptr_t)uc->uc_mcontext.gregs[REG_RIP];
+	struct task *t = c ? c->current : NULL;
+	bool asked = t && t->frame && (int)t->frame->nr == info->si_syscall;
+
+	if (pc - text_start >= text_end - text_start)
+		return false;
+	uc->uc_mcontext.gregs[REG_RAX] = asked ? GATE_NATIVE : -ENOSYS;
+	return true;
+}
+
 void inject_catch(int sig, siginfo_t *info, void *context)
 {
 	struct carrier *c = carrier_here();
 	struct task *t = c ? c->current : NULL;
 	struct uapi_sigaction act = action_get(sig);
 
-	if (info->si_code > 0 && (sig == SIGSEGV || sig == SIGBUS || sig == SIGFPE || sig == SIGILL || sig == SIGTRAP))
+	if (sig == SIGSYS && info->si_code > 0 && take_trapped(c, info, context))
+		return;
+	if (info->si_code > 0 && (sig == SIGSEGV || sig == SIGBUS || sig == SIGFPE || sig == SIGILL || sig == SIGTRAP || sig == SIGSYS))
 		take_fault(c, t, sig, info, context);
 	else if (t && t->vfork && (void *)act.handler == (void *)SIG_DFL)
 		signal_default(sig);	/* the child's */
@@ -270,6 +305,11 @@ static void on_signal(int sig, siginfo_t *info, void *context)
 	bool ours = info->si_code == SI_QUEUE && info->si_pid == (int)sys_getpid() &&
 		    (what == CARRIER_PREEMPT || what == CARRIER_KICK);
 	struct carrier *c = carrier_here();
+
+	if (unlikely(c && sig == CARRIER_SIGNAL && info->si_code == SI_TKILL && load_relaxed(&c->asked))) {
+		what = exchange(&c->asked, 0);
+		ours = true;
+	}
 
 	if (threadtimer_fired(info)) {
 		signal_announce(c, context);
@@ -295,7 +335,8 @@ static void on_signal(int sig, siginfo_t *info, void *context)
 
 	inject_restart(c, context);
 	if (!inject_allowed(c, context)) {
-		store_relaxed(&c->refused, c->current != NULL);
+		if (c->current)
+			owe(c, what == CARRIER_PREEMPT ? CARRIER_OWES_TURN : CARRIER_OWES_SIGNALS);
 		if (c->bound && load_relaxed(&hub_unwatched))
 			hub_on_busy();
 		return;
@@ -326,10 +367,11 @@ void inject_kick(struct task *t)
 		carrier_signal(t->carrier, CARRIER_KICK);
 }
 
-void inject_describe(void *context, const struct arch_frame *f)
+void inject_describe(void *context, const struct arch_frame *f, long result)
 {
 	ucontext_t *uc = context;
 	greg_t *r = uc->uc_mcontext.gregs;
+	bool again = result == -ERESTARTSYS;
 
 	r[REG_R8] = (greg_t)f->r8;
 	r[REG_R9] = (greg_t)f->r9;
@@ -344,5 +386,6 @@ void inject_describe(void *context, const struct arch_frame *f)
 	r[REG_RBX] = (greg_t)f->rbx;
 	r[REG_RDX] = (greg_t)f->rdx;
 	r[REG_RSP] = (greg_t)arch_frame_sp(f);
-	r[REG_RIP] = (greg_t)arch_frame_pc(f);
+	r[REG_RIP] = (greg_t)arch_frame_pc(f) - (again ? 2 : 0);
+	r[REG_RAX] = again ? (greg_t)f->nr : (greg_t)result;
 }

@@ -5,7 +5,8 @@
  * whichever carrier takes it. To run a handler, a frame as the kernel would have pushed it is built on the task's own (or
  * alternate) stack, and the interrupted context is rewritten to enter the handler; its return goes through a restorer of ours.
  *
- * Only outside Weft: not in this library's text (with its slots), nor the vdso, which our own code calls.
+ * Only outside Weft: not in this library's text (with its slots), nor in what that has called (the vdso): the carrier's depth
+ * tells. What cannot act where it comes is owed (carrier.h), and paid at the next exit of the gate.
  */
 #ifndef PRELOAD_INJECT_H
 #define PRELOAD_INJECT_H
@@ -27,8 +28,12 @@ void inject_restart(struct carrier *c, void *context);
 /* inject_kick -- make the carrier that runs `t' look at its signals. */
 void inject_kick(struct task *t);
 
-/* inject_describe -- fill a ucontext with the registers of a task that is in a system call. */
-void inject_describe(void *context, const struct arch_frame *f);
+/* inject_describe -- fill a ucontext with the registers of a task that is in a system call, whose result is known.
+ *
+ * A call that will be made again stands before its `syscall', as with the kernel: the handler of pthread_cancel asks by the
+ * program counter whether the call has had an effect (glibc since 2.41).
+ */
+void inject_describe(void *context, const struct arch_frame *f, long result);
 
 extern void inject_kernel_restorer(void);	/* rt_sigreturn, for frames that the kernel made */
 extern void inject_restorer(void);		/* the return from an injected handler */

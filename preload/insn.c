@@ -1,72 +1,7 @@
 /* insn.c -- one decoded instruction: how long it is and what it does to the flow */
-#include <Zydis/Zydis.h>
-#include <dlfcn.h>
-
+#include "decoder.h"
 #include "insn.h"
-#include "object.h"
 #include "sys.h"
-#include "text.h"
-
-static struct {
-	ZyanStatus (*decode)(const ZydisDecoder *, ZydisDecoderContext *, const void *, ZyanUSize,
-			     ZydisDecodedInstruction *);
-	ZyanStatus (*decode_full)(const ZydisDecoder *, const void *, ZyanUSize,
-				  ZydisDecodedInstruction *, ZydisDecodedOperand *);
-	ZydisDecoder quick, full;
-} zydis; /* written once, by insn_open */
-
-/* No fork shall look at Zydis. What the loader has relocated is not written again and becomes a
- * copy; all before that becomes one mapping. */
-static void settle(const struct link_map *map)
-{
-	struct object o;
-
-	if (object_from_link_map(map, &o) < 0)
-		return;
-	for (int i = 0; i < o.loads; i++) {
-		uintptr_t lo = o.load[i].start & ~(PAGE - 1), hi = page_up(o.load[i].end);
-
-		if (o.load[i].flags & PF_W)
-			text_take(lo, hi, hi - lo, PROT_READ | PROT_WRITE);
-		else
-			sys_mprotect((void *)lo, hi - lo, PROT_READ | PROT_EXEC);
-	}
-}
-
-int insn_open(void)
-{
-	if (zydis.decode_full)
-		return 0;
-	void *library = dlopen("libZydis.so.4.0", RTLD_NOW | RTLD_LOCAL);
-
-	if (!library) {
-		(void)dlerror(); /* not the program's business */
-		return -ENOENT;
-	}
-	__typeof__(&ZydisDecoderInit) init = (__typeof__(init))dlsym(library, "ZydisDecoderInit");
-	__typeof__(&ZydisDecoderEnableMode) mode =
-		(__typeof__(mode))dlsym(library, "ZydisDecoderEnableMode");
-
-	zydis.decode = (__typeof__(zydis.decode))dlsym(library, "ZydisDecoderDecodeInstruction");
-	__typeof__(zydis.decode_full) full =
-		(__typeof__(full))dlsym(library, "ZydisDecoderDecodeFull");
-
-	if (!init || !mode || !zydis.decode || !full ||
-	    !ZYAN_SUCCESS(init(&zydis.quick, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64)) ||
-	    !ZYAN_SUCCESS(mode(&zydis.quick, ZYDIS_DECODER_MODE_MINIMAL, ZYAN_TRUE)) ||
-	    !ZYAN_SUCCESS(init(&zydis.full, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64))) {
-		dlclose(library);
-		return -ENOENT;
-	}
-	zydis.decode_full = full;
-	settle(library);
-	return 0;
-}
-
-uintptr_t insn_library(void)
-{
-	return (uintptr_t)zydis.decode;
-}
 
 static int32_t int32_at(uintptr_t at)
 {
@@ -104,10 +39,10 @@ int insn_table(uintptr_t at, struct insn *in)
 }
 
 /* BMI1 and BMI2 wear a VEX prefix, but work on general registers. */
-static bool is_bmi(const ZydisDecodedInstruction *z)
+static bool is_bmi(const struct decoded *d)
 {
-	return (z->opcode_map == ZYDIS_OPCODE_MAP_0F38 && z->opcode >= 0xf2 && z->opcode <= 0xf7) ||
-	       (z->opcode_map == ZYDIS_OPCODE_MAP_0F3A && z->opcode == 0xf0);
+	return (d->map == MAP_0F38 && d->opcode >= 0xf2 && d->opcode <= 0xf7) ||
+	       (d->map == MAP_0F3A && d->opcode == 0xf0);
 }
 
 /* MMX and SSE behind 0f. */
@@ -118,26 +53,25 @@ static bool is_sse(uint8_t opcode)
 	       opcode >= 0xd0;
 }
 
-static unsigned vector_flags(const ZydisDecodedInstruction *z)
+static unsigned vector_flags(const struct decoded *d)
 {
-	switch (z->encoding) {
-	case ZYDIS_INSTRUCTION_ENCODING_LEGACY:
-		if (z->opcode_map == ZYDIS_OPCODE_MAP_DEFAULT)
-			return z->opcode >= 0xd8 && z->opcode <= 0xdf ? INSN_VECTOR : 0;
-		if (z->opcode_map == ZYDIS_OPCODE_MAP_0F)
-			return is_sse(z->opcode) ? INSN_VECTOR : 0;
+	switch (d->encoding) {
+	case LEGACY:
+		if (d->map == MAP_ONE)
+			return d->opcode >= 0xd8 && d->opcode <= 0xdf ? INSN_VECTOR : 0;
+		if (d->map == MAP_0F)
+			return is_sse(d->opcode) ? INSN_VECTOR : 0;
 		return INSN_VECTOR;
-	case ZYDIS_INSTRUCTION_ENCODING_VEX:
-		if (is_bmi(z))
+	case VEX:
+		if (is_bmi(d))
 			return 0;
 		/* Masks: kmov and kin. */
-		if (z->opcode_map == ZYDIS_OPCODE_MAP_0F &&
-		    ((z->opcode >= 0x41 && z->opcode <= 0x4b) ||
-		     (z->opcode >= 0x90 && z->opcode <= 0x99)))
+		if (d->map == MAP_0F &&
+		    ((d->opcode >= 0x41 && d->opcode <= 0x4b) ||
+		     (d->opcode >= 0x90 && d->opcode <= 0x99)))
 			return INSN_VECTOR | INSN_WIDE;
-		return INSN_VECTOR | (z->raw.vex.L ? INSN_WIDE : 0);
-	case ZYDIS_INSTRUCTION_ENCODING_EVEX:
-	case ZYDIS_INSTRUCTION_ENCODING_MVEX:
+		return INSN_VECTOR | (d->long_vector ? INSN_WIDE : 0);
+	case EVEX:
 		return INSN_VECTOR | INSN_WIDE;
 	default:
 		return INSN_VECTOR;
@@ -145,75 +79,73 @@ static unsigned vector_flags(const ZydisDecodedInstruction *z)
 }
 
 /* What a legacy instruction without a relative immediate does to the flow. */
-static unsigned flow_flags(const ZydisDecodedInstruction *z)
+static unsigned flow_flags(const struct decoded *d)
 {
-	if (z->encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY)
+	if (d->encoding != LEGACY)
 		return 0;
-	if (z->opcode_map == ZYDIS_OPCODE_MAP_0F) {
-		if (z->opcode == 0x05)
+	if (d->map == MAP_0F) {
+		if (d->opcode == 0x05)
 			return INSN_FLOW | INSN_SYSCALL;
-		if (z->opcode == 0x0b)
+		if (d->opcode == 0x0b)
 			return INSN_FLOW | INSN_STOP;
-		return z->opcode == 0x07 || z->opcode == 0x34 || z->opcode == 0x35
+		return d->opcode == 0x07 || d->opcode == 0x34 || d->opcode == 0x35
 			       ? INSN_FLOW | INSN_LEAVE
 			       : 0;
 	}
-	if (z->opcode_map != ZYDIS_OPCODE_MAP_DEFAULT)
+	if (d->map != MAP_ONE)
 		return 0;
-	if (z->opcode == 0xf4)
+	if (d->opcode == 0xf4)
 		return INSN_FLOW | INSN_STOP;
-	if (z->opcode == 0xcc)
+	if (d->opcode == 0xcc)
 		return INSN_FLOW;
-	if (z->opcode == 0xc2 || z->opcode == 0xc3)
+	if (d->opcode == 0xc2 || d->opcode == 0xc3)
 		return INSN_FLOW | INSN_STOP | INSN_LEAVE;
-	if (z->opcode == 0xff && z->raw.modrm.reg == 2)
+	if (d->opcode == 0xff && d->reg == 2)
 		return INSN_FLOW | INSN_CALL | INSN_LEAVE;
-	if (z->opcode == 0xff && z->raw.modrm.reg == 4)
+	if (d->opcode == 0xff && d->reg == 4)
 		return INSN_FLOW | INSN_STOP | INSN_LEAVE | INSN_INDIRECT;
 	/* Far calls, jumps and returns, int. */
-	if ((z->opcode >= 0xca && z->opcode <= 0xcf) || z->opcode == 0xf1 ||
-	    (z->opcode == 0xff && (z->raw.modrm.reg == 3 || z->raw.modrm.reg == 5)))
+	if ((d->opcode >= 0xca && d->opcode <= 0xcf) || d->opcode == 0xf1 ||
+	    (d->opcode == 0xff && (d->reg == 3 || d->reg == 5)))
 		return INSN_FLOW | INSN_LEAVE;
 	return 0;
 }
 
-static void read_memory(uintptr_t at, const ZydisDecodedInstruction *z, struct insn *in)
+static void read_memory(uintptr_t at, const struct decoded *d, struct insn *in)
 {
-	if (!z->raw.modrm.offset || z->raw.modrm.mod != 0)
+	if (!d->has_modrm || d->mod != 0)
 		return;
-	if (z->raw.modrm.rm == 5) {
+	if (d->rm == 5) {
 		in->flags |= INSN_RIP;
-		in->disp = z->raw.disp.offset;
-		in->target = at + z->length + (uintptr_t)z->raw.disp.value;
-		if (z->address_width != 64)
+		in->disp = d->displacement_at;
+		in->target = at + d->length + (uintptr_t)(intptr_t)d->displacement;
+		if (d->short_address)
 			in->flags |= INSN_FLOW; /* relative to eip: never moved */
-	} else if (z->raw.modrm.rm == 4 && z->raw.sib.base == 5) {
+	} else if (d->has_sib && d->base == 5) {
 		in->flags |= INSN_INDEXED;
-		in->target = (uintptr_t)z->raw.disp.value;
+		in->target = (uintptr_t)(intptr_t)d->displacement;
 	}
 }
 
 static __attribute__((noinline)) int ask(uintptr_t at, size_t room, struct insn *in)
 {
-	ZydisDecodedInstruction z;
+	struct decoded d;
 
 	*in = (struct insn){0};
-	if (!ZYAN_SUCCESS(zydis.decode(&zydis.quick, NULL, (const void *)at,
-				       room < INSN_LONGEST ? room : INSN_LONGEST, &z)))
+	if (decoder_read(at, room, &d))
 		return -EILSEQ;
-	in->length = z.length;
-	in->flags = (uint16_t)vector_flags(&z);
-	if (z.raw.imm[0].is_relative) {
-		bool call = z.opcode == 0xe8 && z.opcode_map == ZYDIS_OPCODE_MAP_DEFAULT;
-		bool stop = (z.opcode == 0xe9 || z.opcode == 0xeb) &&
-			    z.opcode_map == ZYDIS_OPCODE_MAP_DEFAULT;
+	in->length = d.length;
+	in->flags = (uint16_t)vector_flags(&d);
+	if (d.relative) {
+		bool call = d.opcode == 0xe8 && d.map == MAP_ONE;
+		bool stop = (d.opcode == 0xe9 || d.opcode == 0xeb) && d.map == MAP_ONE;
 
 		in->flags |= INSN_FLOW | (call ? INSN_CALL : INSN_JUMP) | (stop ? INSN_STOP : 0);
-		in->target = at + z.length + (uintptr_t)z.raw.imm[0].value.s;
+		in->target = at + d.length + (uintptr_t)d.immediate;
 		return 0;
 	}
-	in->flags |= (uint16_t)flow_flags(&z);
-	read_memory(at, &z, in);
+	in->flags |= (uint16_t)flow_flags(&d);
+	read_memory(at, &d, in);
 	return 0;
 }
 
@@ -233,8 +165,7 @@ bool insn_confirm(uintptr_t at, const struct insn *in)
 bool insn_rax(uintptr_t at, const struct insn *in, int *value)
 {
 	const uint8_t *p = (const uint8_t *)at;
-	ZydisDecodedInstruction z;
-	ZydisDecodedOperand op[ZYDIS_MAX_OPERAND_COUNT];
+	struct decoded d;
 
 	*value = -1;
 	if (p[0] == 0xb8 && in->length == 5) { /* mov $imm32,%eax */
@@ -249,17 +180,5 @@ bool insn_rax(uintptr_t at, const struct insn *in, int *value)
 		*value = int32_at(at + 3);
 		return true;
 	}
-	if (!ZYAN_SUCCESS(zydis.decode_full(&zydis.full, p, in->length, &z, op)))
-		return true;
-	for (int i = 0; i < z.operand_count; i++) {
-		if (op[i].type != ZYDIS_OPERAND_TYPE_REGISTER ||
-		    !(op[i].actions & ZYDIS_OPERAND_ACTION_MASK_WRITE))
-			continue;
-		ZydisRegister r = op[i].reg.value;
-
-		if (r == ZYDIS_REGISTER_AL || r == ZYDIS_REGISTER_AH || r == ZYDIS_REGISTER_AX ||
-		    r == ZYDIS_REGISTER_EAX || r == ZYDIS_REGISTER_RAX)
-			return true;
-	}
-	return false;
+	return decoder_read(at, in->length, &d) || decoder_may_write_rax(&d);
 }

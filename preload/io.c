@@ -90,8 +90,8 @@ static long vector(struct task *t, struct arch_frame *f, bool in, struct iovec *
 		return in ? sigwait_read(&x) : GATE_NATIVE;
 	case FD_NAME:
 		return in ? GATE_NATIVE : name_write(&x);
-	default:
-		return number_refused(x.number);
+	default:	/* what moves more than a page in the kernel ends early at a signal, if it is a device */
+		return n > 1 || iov->iov_len > PAGE ? number_long(t, f) : number_refused(x.number);
 	}
 }
 
@@ -139,10 +139,16 @@ long io_writev(struct task *t, struct arch_frame *f)
 /* With offset -1 and no flags they are readv and writev. */
 long io_preadv2(struct task *t, struct arch_frame *f)
 {
-	return ARG4(f) == ~0ull && ARG6(f) == 0 ? checked_vector(t, f, true) : GATE_NATIVE;
+	return ARG4(f) == ~0ull && ARG6(f) == 0 ? checked_vector(t, f, true) : number_long(t, f);
 }
 
 long io_pwritev2(struct task *t, struct arch_frame *f)
 {
-	return ARG4(f) == ~0ull && ARG6(f) == 0 ? checked_vector(t, f, false) : GATE_NATIVE;
+	return ARG4(f) == ~0ull && ARG6(f) == 0 ? checked_vector(t, f, false) : number_long(t, f);
+}
+
+/* Calls that name no descriptor first, and that a signal may cut short while the kernel works. */
+long io_long(struct task *t, struct arch_frame *f)
+{
+	return gate_again(t, f);
 }

@@ -4,6 +4,6 @@
 
 #include "transfer.h"
 
-gate_handler io_read, io_write, io_readv, io_writev, io_preadv2, io_pwritev2;
+gate_handler io_read, io_write, io_readv, io_writev, io_preadv2, io_pwritev2, io_long;
 
 #endif

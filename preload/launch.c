@@ -3,7 +3,8 @@
  * Once Weft is active the gate sees every execve (exec.c). Before that nothing is redirected, but shells, make and their like
  * never make a thread, and what they start may be a program that stumbles over this library. So the names of libc that start
  * programs are stood before; what libc starts by itself, a shell, is helped. Programs that do not look at LD_PRELOAD keep it:
- * they may start others (valgrind's tools do, and are static). A process whose threads are native passes all of it on.
+ * they may start others (valgrind's tools do, and are static). A process whose threads are native passes all of it on, and so does one under a filter of system calls
+ * that forbids us to look at the other program.
  *
  * A child of vfork leaves its memory behind in the parent when it has become another program; the next one gives it back. There
  * is never more than one, since its parent waits for it.
@@ -12,6 +13,7 @@
 #include <spawn.h>
 #include <stdarg.h>
 #include "activate.h"
+#include "confine.h"
 #include "exec.h"
 #include "launch.h"
 #include "standin.h"
@@ -29,9 +31,9 @@ static int (*real_posix_spawnp)(pid_t *, const char *, const posix_spawn_file_ac
 static long parent;		/* the process this library was loaded in */
 static struct room *left;
 
-void launch_init(void)
+void launch_init(int id)
 {
-	parent = sys_getpid();
+	parent = id ? id : sys_getpid();
 	real_execve = (__typeof__(real_execve))standin_next("execve");
 	real_execvpe = (__typeof__(real_execvpe))standin_next("execvpe");
 	real_fexecve = (__typeof__(real_fexecve))standin_next("fexecve");
@@ -44,9 +46,9 @@ void launch_init(void)
 static char *const *begin(struct room **room, const struct exec_target *x, char *const *env)
 {
 	if (unlikely(!real_execve))
-		launch_init();
+		launch_init(0);
 	*room = NULL;
-	if (!activate_untried())
+	if (!activate_untried() || confine_stops(NULL))
 		return env;
 	if (sys_getpid() != parent) {
 		exec_put(left);

@@ -2,7 +2,10 @@
 #ifndef PRELOAD_LAUNCH_H
 #define PRELOAD_LAUNCH_H
 
-/* launch_init -- at start: later the caller may be a child that must not ask the loader. */
-void launch_init(void);
+/* launch_init -- at start: later the caller may be a child that must not ask the loader.
+ *
+ * id  of this process, 0: ask the kernel
+ */
+void launch_init(int id);
 
 #endif

@@ -6,10 +6,13 @@
  */
 #include <dlfcn.h>
 #include <linux/sched.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
+#include <sys/prctl.h>
 #include <threads.h>
 #include "activate.h"
 #include "conf.h"
+#include "confine.h"
 #include "gate.h"
 #include "launch.h"
 #include "log.h"
@@ -42,9 +45,13 @@ static void start(void)
 	if (started)
 		return;
 	started = true;
+	int filtered = confine_look();
+
 	conf_read(environ);
 	base_backtrace = backtrace_unwind;
-	if (*conf.stats)
+	/* These may be called by a child of a fork, which must not ask the loader: another thread may have held its lock. */
+	launch_init(filtered);
+	if (*conf.stats && confine_statistics())
 		stat_open(conf.stats);
 }
 
@@ -163,18 +170,68 @@ TRIGGER_LIO(lio_listio64)
 STANDS_FOR_ONE(load_clone, clone, "GLIBC_2.2.5");
 TRIGGER(clone, int, (int (*fn)(void *), void *stack, int flags, void *arg, void *a, void *b, void *c),
 	(fn, stack, flags, arg, a, b, c), flags & CLONE_THREAD)
+
+/* Such a call sets a filter of system calls; one that the kernel refused sets none. */
+static bool sets_filter(long nr, long a)
+{
+	return (nr == __NR_prctl && a == PR_SET_SECCOMP) ||
+	       (nr == __NR_seccomp && (a == SECCOMP_SET_MODE_STRICT || a == SECCOMP_SET_MODE_FILTER));
+}
+
+/* What the counters need is done before: the filter may forbid it. */
+static void filter_begin(void)
+{
+	if (*conf.stats && activate_untried() && !confine_stops(NULL))
+		stat_forked();
+}
+
+static long (*real_syscall)(long nr, long a, long b, long c, long d, long e, long f);
+static int (*real_prctl)(int option, long b, long c, long d, long e);
+
 STANDS_FOR_ONE(load_syscall, syscall, "GLIBC_2.2.5");
-TRIGGER(syscall, long, (long nr, long a, long b, long c, long d, long e, long f), (nr, a, b, c, d, e, f), clones_thread(nr, a))
+STANDS_FOR_ONE(load_prctl, prctl, "GLIBC_2.2.5");
+
+long load_syscall(long nr, long a, long b, long c, long d, long e, long f);
+int load_prctl(int option, long b, long c, long d, long e);
+
+STANDIN long load_syscall(long nr, long a, long b, long c, long d, long e, long f)
+{
+	if (unlikely(!real_syscall))
+		real_syscall = (__typeof__(real_syscall))standin_next("syscall");
+	if (clones_thread(nr, a))
+		activate_for_thread();
+	bool sets = sets_filter(nr, a);
+
+	if (unlikely(sets))
+		filter_begin();
+	long r = real_syscall(nr, a, b, c, d, e, f);
+
+	if (unlikely(sets) && r >= 0)
+		confine_note();
+	return r;
+}
+
+STANDIN int load_prctl(int option, long b, long c, long d, long e)
+{
+	if (unlikely(!real_prctl))
+		real_prctl = (__typeof__(real_prctl))standin_next("prctl");
+	if (unlikely(option == PR_SET_SECCOMP))
+		filter_begin();
+	int r = real_prctl(option, b, c, d, e);
+
+	if (unlikely(option == PR_SET_SECCOMP) && r >= 0)
+		confine_note();
+	return r;
+}
 
 __attribute__((constructor)) static void load(void)
 {
 	if (!gnu_get_libc_version)
 		return;		/* another libc, by an inherited LD_PRELOAD */
 	start();
-	/* These may be called by a child of a fork, which must not ask the loader: another thread may have held its lock. */
-	launch_init();
 	real_clone = (__typeof__(real_clone))standin_next("clone");
 	real_syscall = (__typeof__(real_syscall))standin_next("syscall");
+	real_prctl = (__typeof__(real_prctl))standin_next("prctl");
 	if (conf.force && !activate())
 		activate_require();
 }

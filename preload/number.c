@@ -137,6 +137,12 @@ long number_known(struct task *t, struct arch_frame *f)
 	return number_refused((int)ARG1(f));
 }
 
+/* Calls on a descriptor at which the kernel may work for long, and whose result a signal may cut short. */
+long number_long(struct task *t, struct arch_frame *f)
+{
+	return own_has((int)ARG1(f)) ? -EBADF : gate_again(t, f);
+}
+
 /* How libc asks for fstat. */
 long number_fstatat(struct task *t, struct arch_frame *f)
 {

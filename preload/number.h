@@ -5,7 +5,7 @@
 #include "fd.h"
 
 gate_handler number_close, number_dup, number_dup2, number_dup3, number_close_range, number_fcntl, number_ioctl, number_pipe,
-	number_eventfd, number_timerfd, number_make, number_known, number_fstatat, number_getdents;
+	number_eventfd, number_timerfd, number_make, number_known, number_long, number_fstatat, number_getdents;
 
 /* number_again -- a call has made a descriptor, or could not. True: it met EMFILE, ours have made room for it, make it again.
  * Where it got a number behind ours, *result becomes the one it would have got without us. The attempt began before the call. */

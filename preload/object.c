@@ -227,6 +227,12 @@ static int each_in(const struct r_debug *d, int (*fn)(const struct object *, voi
 	return 0;
 }
 
+/* libc's struct r_debug_extended, which its headers have since 2.35. */
+struct debug_extended {
+	struct r_debug base;
+	const struct r_debug *next;
+};
+
 int object_each(int (*fn)(const struct object *, void *), void *arg)
 {
 	const struct r_debug *d = object_debug();
@@ -238,8 +244,7 @@ int object_each(int (*fn)(const struct object *, void *), void *arg)
 
 		if (r)
 			return r;
-		d = d->r_version >= 2 ? (const void *)((const struct r_debug_extended *)d)->r_next
-				      : NULL;
+		d = d->r_version >= 2 ? ((const struct debug_extended *)d)->next : NULL;
 	}
 	return 0;
 }

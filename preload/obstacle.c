@@ -8,7 +8,9 @@
 #include <fcntl.h>
 #include <sys/auxv.h>
 #include "conf.h"
+#include "confine.h"
 #include "exec.h"
+#include "gate.h"
 #include "obstacle.h"
 
 #define RR_PAGE	    0x70000000ul	/* rr maps its system calls there */
@@ -35,12 +37,10 @@ static int threads(void)
 	return n;
 }
 
-/* A filter for system calls that rr does not know of may end the process for an unknown one: it is made only where rr may be. */
+/* A filter of system calls may end the process for an unknown one: that is made only where rr may be, and not under a filter. */
 static bool under_rr(void)
 {
-	unsigned char in_core;
-
-	return SYS(__NR_mincore, RR_PAGE, PAGE, &in_core) == 0 && SYS(RR_PRESENCE) == 0;
+	return user_readable((void *)RR_PAGE, 8) && (confine_filtered() || SYS(RR_PRESENCE) == 0);
 }
 
 /* Linked in as a whole, a sanitizer exports no name of its own, but stands before libc's and ours. */

@@ -97,7 +97,7 @@ uintptr_t opcode_target(uintptr_t at, unsigned length)
 	return end + (uintptr_t)(intptr_t)displacement;
 }
 
-/* The opcode's entry, as the register field of ModRM and the prefixes change it; 0 for Zydis. */
+/* The opcode's entry, as the register field of ModRM and the prefixes change it; 0 for decoder.h. */
 static uint32_t adjusted(uint32_t entry, unsigned reg, bool wide_move)
 {
 	switch (entry & OPCODE_CLOSER) {

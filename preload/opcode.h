@@ -1,9 +1,10 @@
 /* opcode.h -- the commonest instructions: how long they are and what they do to the flow
  *
- * Zydis takes 100 ns an instruction and a libc has 20 000 in the functions that matter, so most are
- * looked up in tables of sums: what the opcode says and what ModRM says are added, and the sum is
- * length and flags. What is rare or needs care takes a second look; what the tables do not want to
- * know is for Zydis. tests/unit/test_insn compares them with it over all the text at hand.
+ * To read all parts of an instruction takes tens of nanoseconds and a libc has 20 000 in the functions
+ * that matter, so most are looked up in tables of sums: what the opcode says and what ModRM says are
+ * added, and the sum is length and flags. What is rare or needs care takes a second look; what the
+ * tables do not want to know is for decoder.h. tests/unit/test_insn compares the two over all the text
+ * at hand.
  *
  * Threads: any.    Errors: none.    Memory: never allocates.
  */
@@ -49,7 +50,7 @@ uintptr_t opcode_target(uintptr_t at, unsigned length);
 uint32_t opcode_closer(uintptr_t at);
 
 /* opcode_look -- OPCODE_LENGTH and OPCODE_FLAGS of what stands there, where INSN_ROOM bytes may be
- * read; 0 when Zydis has to be asked. */
+ * read; 0 when decoder.h has to be asked. */
 static inline uint32_t opcode_look(uintptr_t at)
 {
 	uint64_t bytes;

@@ -16,8 +16,7 @@
 #include "shared.h"
 #include "signal.h"
 
-#define FIRST_PAUSE   200000ll
-#define LONGEST_PAUSE 10000000ll
+#define PAUSE_NS 10000000ll
 
 int process_id;
 
@@ -27,11 +26,13 @@ long process_fork(struct task *t, struct arch_frame *f)
 	struct task saved;
 
 	STAT_ADD(sched_hub(t), forks, 1);
+	shared_hold();
 	fork_before(t, &saved);
 	long r = arch_syscall((long)f->nr, (long)ARG1(f), (long)ARG2(f), (long)ARG3(f), (long)ARG4(f), (long)ARG5(f), 0);
 
 	if (r) {
 		fork_parent();
+		shared_drop();
 		return r;
 	}
 	process_id = (int)sys_getpid();
@@ -101,11 +102,24 @@ static long wait_pidfd(struct task *t, int pid)
 	return r || number >= 0 ? r : -EMFILE;
 }
 
-/* Any child, or one that stops: nothing tells of these. Look again after a while. */
-static long pause_for(struct task *t, int64_t ns)
+/* Any child, or one that stops: a worker waits for the same, and leaves the child to be taken by the call itself. */
+static long wait_watch(struct task *t, int kind, int id, uint64_t options)
 {
-	sched_arm(t, PARK_CHILD);
-	return sched_park(t, clock_deadline(ns)) == WAKE_SIGNAL ? -ERESTARTSYS : 0;
+	return offload_watch(t, PARK_CHILD, __NR_waitid, kind, id, 0, (long)(options | WNOWAIT), 0);
+}
+
+/* The same in the words of wait4. Returns -ERESTARTSYS, or anything else when it is worth while to look again. */
+static long wait_any(struct task *t, int pid, uint64_t options)
+{
+	int kind = pid == -1 ? P_ALL : pid > 0 ? P_PID : P_PGID;
+	long r = -EINVAL;
+
+	if (!(options & __WNOTHREAD))	/* the children of one kernel thread alone: a worker has none */
+		r = wait_watch(t, kind, pid == -1 ? 0 : pid > 0 ? pid : -pid, options | WEXITED);
+	if (r != -ENOMEM && r != -EINVAL)
+		return r;
+	sched_arm(t, PARK_CHILD);	/* EINVAL: older than Linux 5.4 */
+	return sched_park(t, clock_deadline(PAUSE_NS)) == WAKE_SIGNAL ? -ERESTARTSYS : 0;
 }
 
 long process_wait4(struct task *t, struct arch_frame *f)
@@ -115,31 +129,29 @@ long process_wait4(struct task *t, struct arch_frame *f)
 
 	if (options & WNOHANG)
 		return GATE_NATIVE;
-	for (int64_t pause = FIRST_PAUSE;; pause = pause < LONGEST_PAUSE ? 2 * pause : pause) {
+	for (;;) {
 		long r = SYS(__NR_wait4, pid, ARG2(f), options | WNOHANG, ARG4(f));
 
 		if (r)
 			return r;
 		r = pid > 0 && !options ? wait_pidfd(t, pid) : -EMFILE;
 		if (r < 0 && r != -ERESTARTSYS)
-			r = pause_for(t, pause);
-		if (r < 0)
+			r = wait_any(t, pid, options);
+		if (r == -ERESTARTSYS)
 			return r;
 	}
 }
 
+/* The call itself is the kernel's: when a child is there, it does not wait. */
 long process_waitid(struct task *t, struct arch_frame *f)
 {
-	long r;
+	long r = -EMFILE;
 
 	if (ARG4(f) & WNOHANG)
 		return GATE_NATIVE;
-	if (ARG1(f) == P_PID && (ARG4(f) & ~(uint64_t)WNOWAIT) == WEXITED) {
+	if (ARG1(f) == P_PID && (ARG4(f) & ~(uint64_t)WNOWAIT) == WEXITED)
 		r = wait_pidfd(t, (int)ARG2(f));
-		if (r == -ERESTARTSYS)
-			return r;
-		if (r == 0)
-			return GATE_NATIVE;
-	}
-	return offload_call(t, __NR_waitid, (long)ARG1(f), (long)ARG2(f), (long)ARG3(f), (long)ARG4(f), (long)ARG5(f), 0);
+	if (r < 0 && r != -ERESTARTSYS)
+		r = wait_watch(t, (int)ARG1(f), (int)ARG2(f), ARG4(f));
+	return r == -ERESTARTSYS ? r : GATE_NATIVE;
 }

@@ -133,7 +133,7 @@ static void note(struct hub *me, struct task *t, int sig)
 	if (ready_wake(me, t, WAKE_SIGNAL) || !load_relaxed(&t->on_cpu) || t == self)
 		return;
 	if (self && self->apart && hub_on_busy) {	/* who knows what it may call: the monitor sends the kick */
-		store_relaxed(&t->carrier->refused, 1);
+		__atomic_fetch_or(&t->carrier->owed, CARRIER_OWES_SIGNALS, __ATOMIC_SEQ_CST);
 		hub_on_busy();
 	} else {
 		inject_kick(t);
@@ -273,14 +273,14 @@ static void enter_handler(void *arg)
 }
 
 /* Run one handler as a call, on the way out of the gate. It may never come back. */
-static void run(struct task *t, struct arch_frame *f, int sig, struct uapi_sigaction act)
+static void run(struct task *t, struct arch_frame *f, long result, int sig, struct uapi_sigaction act)
 {
 	struct call call = {.act = act};
 	struct arch_vector vector;
 	uint64_t old = t->sigrestore ? t->sigsaved : t->sigmask;
 
 	signal_information(t, sig, &call.info);
-	inject_describe(&call.context, f);
+	inject_describe(&call.context, f, result);
 	memcpy(&call.context.uc_sigmask, &old, sizeof old);
 	t->sigrestore = false;
 	t->sigmask |= act.mask | (act.flags & SA_NODEFER ? 0 : signal_bit(sig));
@@ -331,7 +331,7 @@ bool signal_deliver(struct task *t, struct arch_frame *f, long *result)
 	while ((sig = signal_next(t, &act))) {
 		if (!(act.flags & SA_RESTART) && *result == -ERESTARTSYS)
 			*result = -EINTR;
-		run(t, f, sig, act);
+		run(t, f, *result, sig, act);
 	}
 	if (t->sigrestore) {
 		t->sigrestore = false;

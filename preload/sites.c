@@ -25,7 +25,7 @@ struct search {
 	void *arg;
 };
 
-/* True when the instruction may be repeated elsewhere: Zydis decides, but for mov $imm32,%eax. */
+/* True when the instruction may be repeated elsewhere: decoder.h decides, but for mov $imm32,%eax. */
 static bool is_movable(uintptr_t at, const struct insn *in)
 {
 	return (*(const uint8_t *)at == 0xb8 && in->length == JUMP) || insn_confirm(at, in);

@@ -37,10 +37,9 @@ struct site {
 
 /* sites_find -- call found for every site of the object, by ascending address within a segment.
  *
- * insn_open must have succeeded. Byte pairs within other instructions are not reported, nor are calls
- * that the object's `wanted' refuses; neither is anything in text that the program can write to (it
- * is reported as left). Returns 0, the first result of found that is not 0 (the search ends there),
- * or -ENOMEM.
+ * Byte pairs within other instructions are not reported, nor are calls that the object's `wanted'
+ * refuses; neither is anything in text that the program can write to (it is reported as left).
+ * Returns 0, the first result of found that is not 0 (the search ends there), or -ENOMEM.
  */
 int sites_find(const struct object *o, int (*found)(const struct site *s, void *arg), void *arg);
 

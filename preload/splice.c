@@ -250,9 +250,10 @@ static bool way_of(struct way *w, struct task *t, struct arch_frame *f, int from
 	return side_of(&w->into, into, POLLOUT) && side_of(&w->from, from, POLLIN) && (w->from.waits || w->into.waits);
 }
 
-static long refused(int from, int into)
+/* The kernel's to make, whole: it may move many bytes without waiting. */
+static long kernels(struct task *t, struct arch_frame *f, int from, int into)
 {
-	return number_refused(from) == GATE_NATIVE ? number_refused(into) : -EBADF;
+	return own_has(from) || own_has(into) ? -EBADF : gate_again(t, f);
 }
 
 long splice_sendfile(struct task *t, struct arch_frame *f)
@@ -261,7 +262,7 @@ long splice_sendfile(struct task *t, struct arch_frame *f)
 	struct way w;
 
 	if (!want || (ssize_t)want < 0 || !way_of(&w, t, f, (int)ARG2(f), (int)ARG1(f)) || w.from.waits)
-		return refused((int)ARG2(f), (int)ARG1(f));
+		return kernels(t, f, (int)ARG2(f), (int)ARG1(f));
 	return run(&w, want < MOST ? want : MOST);
 }
 
@@ -271,10 +272,10 @@ long splice_splice(struct task *t, struct arch_frame *f)
 	struct way w;
 
 	if (!want || (ssize_t)want < 0 || ARG6(f) & ~(uint64_t)FLAGS || !way_of(&w, t, f, (int)ARG1(f), (int)ARG3(f)))
-		return refused((int)ARG1(f), (int)ARG3(f));
+		return kernels(t, f, (int)ARG1(f), (int)ARG3(f));
 	/* A socket's other side is a pipe, and neither has a position. */
 	if ((w.from.socket || w.into.socket) && (w.from.socket == w.into.socket || !w.from.waits || !w.into.waits || ARG2(f) || ARG4(f)))
-		return GATE_NATIVE;
+		return gate_again(t, f);
 	return run(&w, want < MOST ? want : MOST);
 }
 
@@ -283,7 +284,7 @@ long splice_tee(struct task *t, struct arch_frame *f)
 	struct way w;
 
 	if (ARG4(f) & SPLICE_F_NONBLOCK || !way_of(&w, t, f, (int)ARG1(f), (int)ARG2(f)) || w.from.socket || w.into.socket)
-		return refused((int)ARG1(f), (int)ARG2(f));
+		return kernels(t, f, (int)ARG1(f), (int)ARG2(f));
 	return run(&w, ARG3(f));
 }
 

@@ -6,6 +6,7 @@
  * The end of a task runs on the stack of the carrier's loop: robust list, clear-child-tid, wake. The store of that zero is the
  * last access to the dying stack and thread control block: libc gives both away as soon as it sees it.
  */
+#include <asm/prctl.h>
 #include <linux/sched.h>
 #include <linux/seccomp.h>
 #include <sys/prctl.h>
@@ -26,6 +27,7 @@
 #define PTHREAD_FLAGS (CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SYSVSEM | CLONE_SIGHAND | CLONE_THREAD | CLONE_SETTLS | \
 		       CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID)
 #define ROBUST_MOST   2048
+#define BLOCKED_AT_END (signal_bit(SIGKILL) | signal_bit(SIGSTOP) | 3ull << 31)	/* may be let through: libc's own, and what cannot be blocked */
 
 struct birth {
 	uint64_t flags;
@@ -61,10 +63,15 @@ static long make_task(struct task *parent, struct arch_frame *f, const struct bi
 	t->policy = parent->policy;
 	t->apart = parent->apart;
 	memcpy(t->name, parent->name, sizeof t->name);
+	sched_save_registers(parent->carrier, parent);
+	t->gs = parent->gs;
+	t->pkru = parent->pkru;
 	signal_task_started(t, parent);
 	if (parent->affinity && (t->affinity = mem_get(TASK_AFFINITY)))
 		memcpy(t->affinity, parent->affinity, TASK_AFFINITY);
 	arch_tcb_set_task(b->tls, t);
+	if (load_relaxed(arch_tcb_stack(b->tls)))
+		stack_resume(arch_tcb_stack(b->tls));
 	*b->parent_tid = (int)t->tid;
 	t->sp = arch_prepare_clone((void *)b->stack_top, f);
 	stat_settle();
@@ -176,7 +183,8 @@ static void on_exit_task(struct hub *h, struct task *t)
 	if (is_there(t, clear, sizeof *clear)) {
 		store_release(clear, 0);
 		futex_wake(h, (uint32_t *)clear, 1, ~0u);
-		if (unlikely(load_seq(&shared_guessed)))
+		/* Only the address is asked for from here on: what lies there may be anything by now. */
+		if (unlikely(load_seq(&shared_guessed)) || (unlikely(shared_any()) && !stack_owns(clear)))
 			sys_futex(clear, FUTEX_WAKE, 1, NULL, NULL, 0);
 	}
 	task_free(t);	/* last: while it is in the table a joiner knows the word for a join */
@@ -184,9 +192,25 @@ static void on_exit_task(struct hub *h, struct task *t)
 
 long thread_exit(struct task *t, struct arch_frame *f)
 {
-	if (load_relaxed(&task_count) == 1)
+	if (task_leave(t))
 		SYS(__NR_exit_group, ARG1(f));
 	sched_exit(t);
+}
+
+/* Has the program keys already? A new one would be the first; the kernel gives it rights, which are taken away again. */
+static void find_keys(struct task *t)
+{
+	if (!arch_has_pkru())
+		return;
+	uint32_t rights = arch_pkru();
+	long key = SYS(__NR_pkey_alloc, 0, 0);
+
+	if (key >= 0) {
+		SYS(__NR_pkey_free, key);
+		arch_set_pkru(rights);
+	}
+	t->pkru = rights;
+	arch_uses_pkru = key != 1;
 }
 
 void thread_init(struct task *t)
@@ -194,6 +218,7 @@ void thread_init(struct task *t)
 	sched_on_exit = on_exit_task;
 	SYS(__NR_prctl, PR_GET_NAME, t->name);
 	SYS(__NR_prctl, PR_GET_TID_ADDRESS, &t->clear_tid);
+	find_keys(t);
 }
 
 long thread_gettid(struct task *t, struct arch_frame *f)
@@ -301,43 +326,100 @@ long thread_sched_tid(struct task *t, struct arch_frame *f)
 	return r;
 }
 
-/* Does a set hold a CPU that our carriers may use? */
-static bool meets_carriers(const uint8_t *set, size_t n)
-{
-	uint64_t have[TASK_AFFINITY / 8] = {0}, want[TASK_AFFINITY / 8] = {0}, both = 0;
+struct cpus {
+	uint64_t word[TASK_AFFINITY / 8];
+};
 
-	SYS(__NR_sched_getaffinity, 0, sizeof have, have);
-	memcpy(want, set, n < sizeof want ? n : sizeof want);
-	for (size_t i = 0; i < ARRAY_SIZE(have); i++)
-		both |= have[i] & want[i];
-	return both != 0;
+static struct cpus cpus_of_carrier(void)
+{
+	struct cpus set = {{0}};
+
+	SYS(__NR_sched_getaffinity, 0, sizeof set, &set);
+	return set;
 }
 
-/* A task's affinity is kept and reported; carriers stay where they are, but for the only task. */
+/* What would the kernel make of the set? It is asked by doing it for a moment: it alone knows the process's cpuset. */
+static long try_affinity(uint64_t n, uint64_t set, const struct cpus *was, struct cpus *becomes)
+{
+	long r = SYS(__NR_sched_setaffinity, 0, n, set);
+
+	if (r == 0) {
+		*becomes = cpus_of_carrier();
+		SYS(__NR_sched_setaffinity, 0, sizeof *was, was);
+	}
+	return r;
+}
+
+/* Under task_lock. */
+static bool keep_affinity(struct task *t, const struct cpus *set)
+{
+	if (!t->affinity)
+		t->affinity = mem_get(TASK_AFFINITY);
+	if (t->affinity)
+		memcpy(t->affinity, set, TASK_AFFINITY);
+	return t->affinity;
+}
+
+static bool keep_if_none(struct task *t, void *set)
+{
+	if (!t->affinity)
+		keep_affinity(t, set);
+	return false;
+}
+
+/* A task may use CPUs that our kernel threads may not: their set grows, and there may be more hubs. Whose set was the carriers' keeps
+ * it. Under task_lock. */
+static void widen_carriers(struct cpus *was, const struct cpus *more)
+{
+	struct cpus all;
+	unsigned count = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(all.word); i++) {
+		all.word[i] = was->word[i] | more->word[i];
+		count += (unsigned)__builtin_popcountll(all.word[i]);
+	}
+	if (!memcmp(&all, was, sizeof all))
+		return;
+	task_each(keep_if_none, was);
+	for (uint32_t i = 0; i < load_acquire(&stat_page->rows); i++)
+		if (stat_page->carriers[i].tid)
+			SYS(__NR_sched_setaffinity, stat_page->carriers[i].tid, sizeof all, &all);
+	if (!conf.hubs && hubs_wanted < count)
+		hubs_wanted = count < HUB_MOST ? count : HUB_MOST;
+}
+
+/* Of the only task: what was kept for it holds no longer. */
+static long real_affinity(struct task *t, struct arch_frame *f)
+{
+	long r = SYS(__NR_sched_setaffinity, 0, ARG2(f), ARG3(f));
+
+	if (r == 0 && t->affinity) {
+		lock_take(&task_lock);
+		mem_put(t->affinity, TASK_AFFINITY);
+		t->affinity = NULL;
+		lock_drop(&task_lock);
+	}
+	return r;
+}
+
+/* A task's affinity is kept and reported; carriers may use what any task may. It is real for the only task. */
 long thread_sched_setaffinity(struct task *t, struct arch_frame *f)
 {
-	struct task *who = t;
-	long r = 0;
+	struct cpus was = cpus_of_carrier(), set;
 
 	if (!is_task(t, ARG1(f)))
 		return (int)ARG1(f) >= (int)TASK_TID_FIRST ? -ESRCH : GATE_NATIVE;
 	if (load_relaxed(&task_count) == 1)
-		return SYS(__NR_sched_setaffinity, 0, ARG2(f), ARG3(f));
-	if (!user_readable((void *)ARG3(f), ARG2(f) < 8 ? ARG2(f) : 8))
-		return -EFAULT;
-	if (!meets_carriers((void *)ARG3(f), ARG2(f)))
-		return -EINVAL;
+		return real_affinity(t, f);
+	long r = try_affinity(ARG2(f), ARG3(f), &was, &set);
+
+	if (r < 0)
+		return r;
 	lock_take(&task_lock);
-	if (ARG1(f))
-		who = task_by_tid((uint32_t)ARG1(f));
-	if (who && !who->affinity)
-		who->affinity = mem_get(TASK_AFFINITY);
-	if (who && who->affinity) {
-		memset(who->affinity, 0, TASK_AFFINITY);
-		memcpy(who->affinity, (void *)ARG3(f), ARG2(f) < TASK_AFFINITY ? ARG2(f) : TASK_AFFINITY);
-	} else {
-		r = who ? -ENOMEM : -ESRCH;
-	}
+	struct task *who = ARG1(f) ? task_by_tid((uint32_t)ARG1(f)) : t;
+
+	widen_carriers(&was, &set);
+	r = !who ? -ESRCH : keep_affinity(who, &set) ? 0 : -ENOMEM;
 	lock_drop(&task_lock);
 	return r;
 }
@@ -355,7 +437,7 @@ long thread_sched_getaffinity(struct task *t, struct arch_frame *f)
 		who = task_by_tid((uint32_t)ARG1(f));
 	if (r > 0 && who && who->affinity)
 		for (long i = 0; i < r / 8 && i < TASK_AFFINITY / 8; i++)
-			((uint64_t *)ARG3(f))[i] &= who->affinity[i];
+			((uint64_t *)ARG3(f))[i] = who->affinity[i];
 	lock_drop(&task_lock);
 	return r;
 }
@@ -367,7 +449,9 @@ static bool step_aside(struct task *t, uint64_t mode, uint64_t filter)
 	if (load_relaxed(&task_count) > 1 || (mode == SECCOMP_MODE_FILTER && !user_readable((void *)filter, 8)))
 		return false;
 	signal_give_back(t);
+	monitor_stop();
 	gate_calls = 0;
+	stat_why("the program has set a filter of system calls");
 	return true;
 }
 
@@ -413,15 +497,41 @@ long thread_prctl(struct task *t, struct arch_frame *f)
 	return 0;
 }
 
+/* Where the processor's instruction is not to be had, only this call sets the base, and nothing can read it at a switch. */
+long thread_arch_prctl(struct task *t, struct arch_frame *f)
+{
+	if (ARG1(f) != ARCH_SET_GS || arch_has_fsgsbase)
+		return GATE_NATIVE;
+	long r = SYS(__NR_arch_prctl, ARCH_SET_GS, ARG2(f));
+
+	if (r == 0)
+		t->carrier->gs = ARG2(f);
+	return r;
+}
+
+/* From the first key on each switch saves and loads the rights. Until then all have those that they began with. */
+long thread_pkey_alloc(struct task *t, struct arch_frame *f)
+{
+	long r = SYS(__NR_pkey_alloc, ARG1(f), ARG2(f));
+
+	if (r >= 0)
+		store_relaxed(&arch_uses_pkru, 1);
+	return r;
+}
+
 long thread_mmap(struct task *t, struct arch_frame *f)
 {
 	if (unlikely((ARG4(f) & MAP_TYPE) != MAP_PRIVATE)) {
+		if (!shared_room())
+			return -ENOMEM;
 		long at = SYS(__NR_mmap, ARG1(f), ARG2(f), ARG3(f), ARG4(f), ARG5(f), ARG6(f));
 
 		if (at > 0 || at < -4095)
 			shared_add((uintptr_t)at, ARG2(f));
 		return at;
 	}
+	if (unlikely(ARG4(f) & MAP_FIXED))
+		return shared_mmap_over(f);
 	if (likely(!t->in_create) || !(ARG4(f) & MAP_STACK) || ARG1(f))
 		return GATE_NATIVE;
 	void *p = stack_get(ARG2(f));
@@ -434,7 +544,7 @@ long thread_mmap(struct task *t, struct arch_frame *f)
 long thread_munmap(struct task *t, struct arch_frame *f)
 {
 	if (!stack_owns((void *)ARG1(f)))
-		return GATE_NATIVE;
+		return shared_munmap(ARG1(f), ARG2(f));
 	if (!stack_put((void *)ARG1(f), page_up(ARG2(f))))
 		sys_madvise((void *)ARG1(f), page_up(ARG2(f)), MADV_DONTNEED);
 	return 0;
@@ -448,10 +558,14 @@ long thread_mprotect(struct task *t, struct arch_frame *f)
 	return ARG3(f) == PROT_NONE ? stack_guard((void *)ARG1(f), ARG2(f)) : stack_open((void *)ARG1(f), ARG2(f));
 }
 
-/* A thread that ends gives the pages of its own stack back; ours stay warm in the pool, within its bound. */
+/* A thread that ends has blocked all signals and gives back what lies deep in its stack, from the low end to below where it stands. */
 long thread_madvise(struct task *t, struct arch_frame *f)
 {
-	if (ARG3(f) != MADV_DONTNEED || ARG1(f) - t->stack_lo >= t->stack_size || !stack_owns((void *)ARG1(f)))
+	uintptr_t lo = ARG1(f);
+	size_t n = ARG2(f);
+
+	if (ARG3(f) != MADV_DONTNEED || lo != t->stack_lo || n > arch_frame_sp(f) - lo || n % PAGE || ~t->sigmask & ~BLOCKED_AT_END ||
+	    !conf.preempt)
 		return GATE_NATIVE;
-	return 0;
+	return stack_rest(arch_tcb_stack(t->fs), (void *)lo, n) ? 0 : GATE_NATIVE;
 }

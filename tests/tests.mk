@@ -16,7 +16,9 @@ API_BIN		:= $(patsubst %.c,$(B)/%,$(wildcard tests/api/*.c tests/examples/*.c))
 SLOW_BIN	:= $(patsubst %.c,$(B)/%,$(wildcard tests/slow/*.c))
 
 # $(call said,flags) -- what the first comment of $< has behind `flags:'
-said		= $$(sed -n '/\*\//q; s/^[ */]*$(1):[ \t]*//p' $<)
+said		= $$(sed -n '/\*\//q; s/^[ */]*$(1):[ \t]*//p' $< $(WITHOUT))
+# What only unit tests need, for a second opinion, and some distributions do not have.
+WITHOUT		:= $(if $(wildcard /usr/include/Zydis/Zydis.h),,| sed 's/-lZydis//')
 USER_C		= $(CC) -std=gnu11 $(USER_ALL)
 USER_CXX	= $(CXX) -std=c++17 $(USER_ALL)
 # The watchdog of check.h leaves time for tests/run to look at a program that hangs.

@@ -6,21 +6,21 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "carriers.h"
 #include "child.h"
 #include "stat.h"
 #include "tasks.h"
+#include "uapi.h"
 
 #define PERIOD_NS 10000000
 #define AT_ONCE	  32  /* carriers of a process in one look */
 #define CALLS	  512 /* numbers of system calls, and more */
 
 static const char *const names[CALLS] = {
-#define OURS(name, handler)	    [SYS_##name] = #name,
-#define KERNEL(name, reason)	    [SYS_##name] = #name,
+#define OURS(name, handler)	    [__NR_##name] = #name,
+#define KERNEL(name, reason)	    [__NR_##name] = #name,
 #define NEWER(name, number, reason) [number] = #name,
 #include "calls.def"
 #undef OURS
@@ -100,9 +100,9 @@ static void look_at(const char *path)
 		long call = carriers_sleeps_in(before.pid, c->tid);
 
 		seen++;
-		if (call == SYS_futex && c->kind == CARRIER_SPARE)
+		if (call == __NR_futex && c->kind == CARRIER_SPARE)
 			continue;
-		bool odd = call >= 0 && call != SYS_epoll_pwait2;
+		bool odd = call >= 0 && call != __NR_epoll_pwait2;
 
 		if (odd && (!read_page(path, &after) || memcmp(&after.carriers[i], c, sizeof *c)))
 			continue;

@@ -168,12 +168,27 @@ static int read_metrics(struct compareplan *p)
 	return 0;
 }
 
+/* As sigabbrev_np, which libc has since 2.32. */
+const char *compareplan_signal(int sig)
+{
+	static const char *const names[] = {
+		[SIGHUP] = "HUP", [SIGINT] = "INT", [SIGQUIT] = "QUIT", [SIGILL] = "ILL", [SIGTRAP] = "TRAP", [SIGABRT] = "ABRT",
+		[SIGBUS] = "BUS", [SIGFPE] = "FPE", [SIGKILL] = "KILL", [SIGUSR1] = "USR1", [SIGSEGV] = "SEGV", [SIGUSR2] = "USR2",
+		[SIGPIPE] = "PIPE", [SIGALRM] = "ALRM", [SIGTERM] = "TERM", [SIGSTKFLT] = "STKFLT", [SIGCHLD] = "CHLD",
+		[SIGCONT] = "CONT", [SIGSTOP] = "STOP", [SIGTSTP] = "TSTP", [SIGTTIN] = "TTIN", [SIGTTOU] = "TTOU", [SIGURG] = "URG",
+		[SIGXCPU] = "XCPU", [SIGXFSZ] = "XFSZ", [SIGVTALRM] = "VTALRM", [SIGPROF] = "PROF", [SIGWINCH] = "WINCH",
+		[SIGPOLL] = "POLL", [SIGPWR] = "PWR", [SIGSYS] = "SYS",
+	};
+
+	return names[sig];
+}
+
 static int read_signal(struct compareplan *p)
 {
 	const char *name = strncmp(p->stop, "SIG", 3) ? p->stop : p->stop + 3;
 
 	for (int sig = 1; sig < 32; sig++) {
-		const char *known = sigabbrev_np(sig);
+		const char *known = compareplan_signal(sig);
 
 		if (known && !strcmp(known, name)) {
 			p->stop_signal = sig;
@@ -285,19 +300,13 @@ int compareplan_read(struct compareplan *p, int argc, char **argv, bool *done)
 #undef PLAN
 		{NULL, 0, NULL, NULL},
 	};
-	int status = 0, i = 1;
+	int i, status;
 
 	*p = initial;
-	*done = false;
-	for (int taken; i < argc && argv[i][0] == '-' && strcmp(argv[i], "--"); i += taken) {
-		*done = !strcmp(argv[i], "--help") || !strcmp(argv[i], "-h");
-		if (*done)
-			return cli_help_of("compare");
-		taken = option_take("compare", options, argv + i, &status);
-		if (!taken)
-			return status;
-	}
-	i += i < argc && !strcmp(argv[i], "--");
+	status = option_read("compare", options, argc, argv, &i);
+	*done = i < 0;
+	if (*done)
+		return status;
 	p->argv = argv + i;
 	if (p->json && p->csv)
 		return cli_fail(CLI_USAGE, "compare: either --json or --csv");

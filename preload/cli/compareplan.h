@@ -53,4 +53,7 @@ int compareplan_read(struct compareplan *plan, int argc, char **argv, bool *done
 bool compareplan_higher(const struct compareplan *plan);
 const char *compareplan_primary(const struct compareplan *plan);
 
+/* compareplan_signal -- a signal's name without SIG, or NULL. */
+const char *compareplan_signal(int sig);
+
 #endif

@@ -149,3 +149,24 @@ int option_take(const char *command, const struct option *options, char **argv, 
 		*status = set(o, value);
 	return *status ? 0 : taken;
 }
+
+int option_read(const char *command, const struct option *options, int argc, char **argv,
+		int *first)
+{
+	int i = 1, status = 0;
+
+	*first = -1;
+	for (int taken; i < argc && argv[i][0] == '-' && argv[i][1]; i += taken) {
+		if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h"))
+			return cli_help_of(command);
+		if (!strcmp(argv[i], "--")) {
+			i++;
+			break;
+		}
+		taken = option_take(command, options, argv + i, &status);
+		if (!taken)
+			return status;
+	}
+	*first = i;
+	return 0;
+}

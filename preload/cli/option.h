@@ -51,6 +51,15 @@ struct option {
  * or 0 with an exit status. */
 int option_take(const char *command, const struct option *options, char **argv, int *status);
 
+/* option_read -- read all options, up to the first argument that is none, or behind `--'.
+ *
+ * first  out: the index of what follows the options; -1 when there is nothing left to do, as after
+ *        --help and after an error
+ * Returns 0 or an exit status.
+ */
+int option_read(const char *command, const struct option *options, int argc, char **argv,
+		int *first);
+
 /* option_time -- read a time. Returns false for what is none. */
 bool option_time(const char *text, int64_t *ns);
 

@@ -10,15 +10,14 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
-#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "cli.h"
+#include "confine.h"
 #include "elfkind.h"
 #include "ldpreload.h"
+#include "option.h"
 #include "run.h"
 
 #ifndef LIBDIR
@@ -34,7 +33,8 @@ const struct cli_option cli_options[] = {
 #include "conf.def"
 #undef OPT
 };
-const size_t cli_option_count = sizeof cli_options / sizeof cli_options[0];
+#define OPTIONS (sizeof cli_options / sizeof cli_options[0])
+const size_t cli_option_count = OPTIONS;
 
 const char *const cli_levels[CLI_LEVELS] = {"none", "error", "warn", "info", "debug"};
 
@@ -78,8 +78,8 @@ static const char *absolute(const char *file)
 	return asprintf(&path, "%s/%s", dir, file) < 0 ? file : path;
 }
 
-/* set_option -- put one option into the environment. Returns 0 or an exit status. */
-static int set_option(const struct cli_option *o, const char *value)
+/* set_variable -- put one option's value into the environment. Returns 0 or an exit status. */
+static int set_variable(const struct cli_option *o, const char *value)
 {
 	if (o->type == CONF_INT && !is_number(value))
 		return cli_fail(CLI_USAGE, "--%s: `%s' is not a number from 0 to %d", o->name,
@@ -94,56 +94,32 @@ static int set_option(const struct cli_option *o, const char *value)
 	return 0;
 }
 
-/* find_option -- the option in `--name' or `--name=value'; *value is what follows the `=', or
- * NULL. */
-static const struct cli_option *find_option(const char *arg, const char **value)
-{
-	const char *equals = strchr(arg, '=');
-	size_t n = equals ? (size_t)(equals - arg) : strlen(arg);
-
-	*value = equals ? equals + 1 : NULL;
-	for (size_t i = 0; i < cli_option_count && n > 2; i++)
-		if (!strncmp(arg + 2, cli_options[i].name, n - 2) && !cli_options[i].name[n - 2])
-			return &cli_options[i];
-	return NULL;
-}
-
 /* parse -- read the options into the environment. *first becomes the index of PROGRAM; -1 when
  * there is nothing to run. */
 static int parse(int argc, char **argv, int *first)
 {
-	int i = 1;
+	struct option options[OPTIONS + 1] = {{NULL, 0, NULL, NULL}};
+	const char *text[OPTIONS] = {NULL};
+	bool flag[OPTIONS] = {false};
+	int status;
 
-	*first = -1;
-	for (; i < argc && argv[i][0] == '-' && argv[i][1]; i++) {
-		const struct cli_option *o;
-		const char *value;
-		int status;
+	for (size_t i = 0; i < OPTIONS; i++) {
+		const struct cli_option *o = &cli_options[i];
+		bool is_flag = o->type == CONF_FLAG;
 
-		if (!strcmp(argv[i], "--")) {
-			i++;
-			break;
-		}
-		if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h"))
-			return cli_help_of("run");
-		o = strncmp(argv[i], "--", 2) ? NULL : find_option(argv[i], &value);
-		if (!o)
-			return cli_fail(CLI_USAGE,
-					"run: unknown option `%s'; try `weft run --help'", argv[i]);
-		if (o->type == CONF_FLAG && value)
-			return cli_fail(CLI_USAGE, "--%s takes no value", o->name);
-		if (o->type == CONF_FLAG)
-			value = "1";
-		else if (!value && ++i == argc)
-			return cli_fail(CLI_USAGE, "--%s needs a value: %s", o->name, o->argument);
-		status = set_option(o, value ? value : argv[i]);
-		if (status)
-			return status;
+		options[i] = (struct option){o->name, is_flag ? OPTION_FLAG : OPTION_TEXT,
+					     is_flag ? (void *)&flag[i] : (void *)&text[i],
+					     o->argument};
 	}
-	if (i == argc)
-		return cli_fail(CLI_USAGE, "run: a PROGRAM is needed; try `weft run --help'");
-	*first = i;
-	return 0;
+	status = option_read("run", options, argc, argv, first);
+	if (*first >= 0 && *first == argc)
+		status = cli_fail(CLI_USAGE, "run: a PROGRAM is needed; try `weft run --help'");
+	for (size_t i = 0; i < OPTIONS && *first >= 0 && status == 0; i++)
+		if (flag[i] || text[i])
+			status = set_variable(&cli_options[i], flag[i] ? "1" : text[i]);
+	if (status)
+		*first = -1;
+	return status;
 }
 
 /* find_library -- the library that belongs to this command: beside it, or where it is installed. */
@@ -258,53 +234,23 @@ static bool may_execute(const char *path)
 	return faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) == 0;
 }
 
-static int io_open(const char *path)
-{
-	int fd = may_execute(path) ? open(path, O_RDONLY | O_CLOEXEC) : -1;
-
-	return fd < 0 ? -errno : fd;
-}
-
-static int64_t io_read(int fd, void *buf, size_t n, int64_t at)
-{
-	ssize_t got = pread(fd, buf, n, at);
-
-	return got < 0 ? -errno : got;
-}
-
-static void io_close(int fd)
-{
-	close(fd);
-}
-
-static void io_rights(int fd, struct elfkind_rights *to)
-{
-	struct stat st = {0};
-	struct statvfs fs = {0};
-
-	fstat(fd, &st);
-	fstatvfs(fd, &fs);
-	*to = (struct elfkind_rights){
-		.mode = st.st_mode, .file_uid = st.st_uid, .file_gid = st.st_gid,
-		.uid = getuid(), .euid = geteuid(), .gid = getgid(), .egid = getegid(),
-		.capable = fgetxattr(fd, "security.capability", NULL, 0) > 0,
-		.honoured = !(fs.f_flag & ST_NOSUID) && prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1,
-	};
-}
-
 /* judge -- the environment for this file; says so when it is the native one. NULL when --require
  * forbids that. */
 static char **judge(const struct start *start, const char *path, const char *called,
 		    enum elf_kind *kind)
 {
-	static const struct elfkind_io io = {io_open, io_read, io_close, io_rights};
 	static struct elfkind_work work;
 	const char *end =
 		start->require ? ": --require forbids to run it natively" : ": running it natively";
-	const char *text;
+	const char *text, *call;
 
-	*kind = elfkind_of_path(&io, path, getenv("PATH"), &work);
+	*kind = elfkind_of_path(path, getenv("PATH"), &work);
 	text = elfkind_text(*kind);
+	if (!*text && confine_stops(&call)) {
+		cli_fail(0, "%s cannot be helped: a filter of system calls forbids what Weft needs (%s)%s",
+			 called, call, end);
+		return start->require ? NULL : start->native;
+	}
 	if (!*text)
 		return start->helped;
 	if (!strcmp(work.name, path))

@@ -14,6 +14,7 @@
 
 #include "stat.h"
 #include "cli.h"
+#include "option.h"
 
 static const char *const counter_names[STAT_COUNT] = {
 #define STAT(name, help) #name,
@@ -174,21 +175,11 @@ static int show(const char *file)
 
 int stats_command(int argc, char **argv)
 {
-	int i = 1;
+	const struct option options[] = {{"raw", OPTION_FLAG, &raw, ""}, {NULL, 0, NULL, NULL}};
+	int i, status = option_read("stats", options, argc, argv, &i);
 
-	for (; i < argc && argv[i][0] == '-' && argv[i][1]; i++) {
-		if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h"))
-			return cli_help_of("stats");
-		if (!strcmp(argv[i], "--")) {
-			i++;
-			break;
-		}
-		if (strcmp(argv[i], "--raw"))
-			return cli_fail(CLI_USAGE,
-					"stats: unknown option `%s'; try `weft stats --help'",
-					argv[i]);
-		raw = true;
-	}
+	if (i < 0)
+		return status;
 	if (argc - i != 1)
 		return cli_fail(CLI_USAGE, "stats: one FILE is needed; try `weft stats --help'");
 	return show(argv[i]);

@@ -249,7 +249,7 @@ static int run_server(struct run *r)
 	if (status)
 		return status;
 	if (!child_stop(c, plan->stop_signal, plan->timeout < PATIENCE ? plan->timeout : PATIENCE))
-		return fail(r, "the server ignores SIG%s: it was killed", sigabbrev_np(plan->stop_signal));
+		return fail(r, "the server ignores SIG%s: it was killed", compareplan_signal(plan->stop_signal));
 	r->to->status = c->status;
 	/* Of its whole life: the kernel tells of threads that have ended only at the end of all. */
 	r->to->figure[FIGURE_FAULTS] = (double)(c->used.ru_minflt + c->used.ru_majflt);

@@ -9,28 +9,42 @@
 #define BLANKS		" \t"
 #define OPERATORS	";|&()\n"
 
-/* next -- copy the next word to `to', its quotes removed. Returns what follows it. */
-static const char *next(const char *s, char *to, const char *end)
+/* take -- copy one word to `to', as far as there is room before `end', its quotes removed and a NUL
+ * behind it.
+ *
+ * stops  what ends a word, outside quotes
+ * error  out: what a shell would ask more for, a text; unchanged when the word is whole
+ * Returns what follows the word.
+ */
+static const char *take(const char *s, const char *stops, char *to, const char *end,
+			const char **error)
 {
 	char quote = 0;
 
-	for (; *s && (quote || !strchr(BLANKS OPERATORS, *s)); s++) {
+	for (; *s && (quote || !strchr(stops, *s)); s++) {
 		if (quote ? *s == quote : *s == '\'' || *s == '"') {
 			quote = quote ? 0 : *s;
 			continue;
 		}
-		if (*s == '\\' && quote != '\'' && s[1])
-			s++;
+		if (*s == '\\' && quote != '\'' && (!quote || (s[1] && strchr("\"\\$`", s[1])))) {
+			if (s[1])
+				s++;
+			else
+				*error = "nothing follows the last backslash";
+		}
 		if (to < end)
 			*to++ = *s;
 	}
 	*to = 0;
+	if (quote)
+		*error = quote == '"' ? "a \" is not closed" : "a ' is not closed";
 	return s;
 }
 
 void words_split(struct words *w, const char *s)
 {
 	char *to = w->text, *end = w->text + sizeof w->text - 1;
+	const char *error;	/* of an unfinished command we want what there is */
 
 	w->count = 0;
 	while (*s && w->count < WORDS_MOST && to < end) {
@@ -41,7 +55,7 @@ void words_split(struct words *w, const char *s)
 			s++;
 		} else {
 			w->word[w->count++] = to;
-			s = next(s, to, end);
+			s = take(s, BLANKS OPERATORS, to, end, &error);
 			to += strlen(to) + 1;
 		}
 	}
@@ -82,51 +96,21 @@ const char *words_option(const struct words *w, size_t at, const char *name)
 	return found;
 }
 
-/* take -- copy one word without its quotes to *to, and end it. Returns what follows, or NULL with *error. */
-static const char *take(const char *s, char **to, const char **error)
-{
-	char quote = 0;
-
-	for (; *s && (quote || !strchr(BLANKS "\n", *s)); s++) {
-		if (quote ? *s == quote : *s == '\'' || *s == '"') {
-			quote = quote ? 0 : *s;
-			continue;
-		}
-		if (*s == '\\' && quote != '\'' && (!quote || (s[1] && strchr("\"\\$`", s[1]))))
-			s++;
-		if (!*s) {
-			*error = "nothing follows the last backslash";
-			return NULL;
-		}
-		*(*to)++ = *s;
-	}
-	*(*to)++ = 0;
-	if (quote)
-		*error = quote == '"' ? "a \" is not closed" : "a ' is not closed";
-	return quote ? NULL : s;
-}
-
 char **words_given(const char *text, const char **error)
 {
 	size_t n = strlen(text), count = 0;
-	char **words = calloc(n / 2 + 2, sizeof *words), *to = malloc(n + 1);
+	char **words = calloc(n / 2 + 2, sizeof *words), *to = malloc(n + 1), *end = to + n;
+	const char *broken = words && to ? NULL : strerror(ENOMEM);
 
-	if (!words || !to) {
-		*error = strerror(ENOMEM);
-		goto failed;
-	}
-	for (;;) {
-		text += strspn(text, BLANKS "\n");
-		if (!*text)
-			return words;
+	while (!broken && *(text += strspn(text, BLANKS "\n"))) {
 		words[count++] = to;
-		text = take(text, &to, error);
-		if (!text)
-			break;
+		text = take(text, BLANKS "\n", to, end, &broken);
+		to += strlen(to) + 1;
 	}
-	to = *words;
-failed:
+	if (!broken)
+		return words;
+	*error = broken;
+	free(count ? words[0] : to);
 	free(words);
-	free(to);
 	return NULL;
 }

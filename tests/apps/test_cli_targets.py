@@ -192,10 +192,9 @@ class Fuzz(Case):
 
     def test_damaged_files(self):
         judge = compile("fuzz", '#include "fuzz_elfkind.c"\n', "-std=gnu11", "-O1", "-g",
-                        "-iquote", HERE, "-iquote",
-                        ROOT + "/preload/cli", "-iquote", ROOT + "/preload",
-                        "-fsanitize=address,undefined",
-                        "-fno-sanitize-recover=all", elfkind())
+                        "-iquote", HERE, *quoted("preload/elf", "preload", "core",
+                                                 "core/arch/x86_64"),
+                        "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
         seed = os.environ.get("WEFT_TEST_SEED") or str(random.randrange(1 << 32))
         print("fuzz: seed %s" % seed, flush=True)
         count = int(os.environ.get("FUZZ", "100000"))
@@ -209,10 +208,9 @@ class Fuzz(Case):
             self.assertEqual(status, 0, "%s %d %s: %s %s" % (program, times, seed, out, err))
 
 
-def elfkind():
-    """elfkind.c, wherever it lives."""
-    return next(p for p in (ROOT + "/preload/cli/elfkind.c",
-                            ROOT + "/preload/elfkind.c") if os.path.exists(p))
+def quoted(*folders):
+    """The options by which a compiler finds what is included from these folders."""
+    return [word for folder in folders for word in ("-iquote", "%s/%s" % (ROOT, folder))]
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@
 #   make bench B=echo             a row as well, where no build stands in a directory of that name
 #   make bench T=peers            the systems nearest to Weft that are installed, native beside it
 #   make bench ASSERT=1           status 1 when a target is missed
-#   make bench BIG=1              a million parked tasks instead of 100 000
+#   make bench BIG=1              a million parked tasks instead of 100 000, and with larger stacks
 #   make bench V=1                with the command line of each comparison
 #   make bench-against REV=COMMIT compare Weft as it was there, built aside, with this one; rows by T and B as above
 #

@@ -1,8 +1,8 @@
 /* parked.c -- how many pthreads one program can hold parked in pthread_cond_wait
  *
- *   parked [THREADS]
+ *   parked [THREADS [KIB]]
  *
- * Stacks of 64 KiB. Prints the time to create them and until the last one waits, the memory at that
+ * Stacks of KIB, 64 by default; 0 for the default of the system. Prints the time to create them and until the last one waits, the memory at that
  * point, the time to wake all by one broadcast, the time to join them, and what is left after
  * malloc_trim(0). Where not all can be created it says so in a line `refused', wakes and joins
  * those that exist, and ends with status 3.
@@ -10,8 +10,6 @@
 #include "bench.h"
 #include <malloc.h>
 #include <pthread.h>
-
-#define STACK (64 * 1024)
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t released = PTHREAD_COND_INITIALIZER, changed = PTHREAD_COND_INITIALIZER;
@@ -31,14 +29,15 @@ static void *park(void *unused)
 	return unused;
 }
 
-static long create(pthread_t *threads, long count)
+static long create(pthread_t *threads, long count, long kib)
 {
 	pthread_attr_t attr;
 	long made;
 	int error = 0;
 
 	pthread_attr_init(&attr);
-	pthread_attr_setstacksize(&attr, STACK);
+	if (kib)
+		bench_check(pthread_attr_setstacksize(&attr, (size_t)kib * 1024), "stack size");
 	for (made = 0; made < count; made++) {
 		error = pthread_create(&threads[made], &attr, park, NULL);
 		if (error)
@@ -73,7 +72,7 @@ int main(int argc, char **argv)
 
 	bench_check(threads ? 0 : ENOMEM, "parked");
 	wanted = count;
-	made = create(threads, count);
+	made = create(threads, count, bench_arg(argc, argv, 2, 64));
 	pthread_mutex_lock(&lock);
 	wanted = made;
 	wait_for(&parked);

@@ -138,6 +138,39 @@ static void a_child_inherits_the_set(void)
 	CHECK(sched_setaffinity(0, sizeof(all), &all) == 0);
 }
 
+static void *choose_another(void *arg)
+{
+	cpu_set_t mine = only((int)(intptr_t)arg), seen;
+
+	CHECK_OK(pthread_setaffinity_np(pthread_self(), sizeof(mine), &mine));
+	seen = own();
+	CHECK(CPU_EQUAL(&seen, &mine));
+	return NULL;
+}
+
+/* A child, whose first thread has a narrow set before there is another one. */
+static void threads_may_use_more_cpus_than_the_first(void)
+{
+	pid_t child = fork();
+
+	CHECK(child >= 0);
+	if (child == 0) {
+		cpu_set_t first = only(0), seen;
+
+		CHECK(sched_setaffinity(0, sizeof(first), &first) == 0);
+		thread_join(thread_start(starts_with, &first));
+		for (int i = 0; i < 4; i++)
+			thread_join(thread_start(choose_another, (void *)(intptr_t)i));
+		seen = own();
+		CHECK(CPU_EQUAL(&seen, &first));
+		thread_join(thread_start(starts_with, &first));
+		CHECK(sched_setaffinity(0, sizeof(all), &all) == 0);
+		thread_join(thread_start(starts_with, &all));
+		_exit(0);
+	}
+	CHECK_CHILD(child);
+}
+
 static void *mistakes(void *arg)
 {
 	cpu_set_t none;
@@ -167,6 +200,7 @@ int main(void)
 	RUN(the_set_of_another_thread_can_be_changed);
 	RUN(an_attribute_gives_the_set);
 	RUN(a_child_inherits_the_set);
+	RUN(threads_may_use_more_cpus_than_the_first);
 	RUN(mistakes_get_their_errno);
 	return check_done();
 }

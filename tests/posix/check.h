@@ -35,6 +35,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#ifndef SYS_close_range /* before glibc 2.34 and the headers of Linux 5.11 */
+#define SYS_close_range 436
+#endif
+#ifndef SYS_epoll_pwait2
+#define SYS_epoll_pwait2 441
+#endif
+
 #ifndef CHECK_LIMIT_S
 #define CHECK_LIMIT_S 30
 #endif

@@ -46,6 +46,23 @@ static inline void raw_wait_for(uint32_t *word, uint32_t value)
 		raw(SYS_futex, (long)word, FUTEX_WAIT | FUTEX_PRIVATE_FLAG, (long)now, 0);
 }
 
+/* As raw_wait_for, with a syscall behind an instruction that names its operand by its distance, so that it can be repeated near to
+ * it only. Compilers make such ones by chance. */
+static inline void raw_wait_near(uint32_t *word, uint32_t value)
+{
+	uint32_t now;
+
+	CHECK(word == &word_b);
+	while ((now = __atomic_load_n(word, __ATOMIC_SEQ_CST)) != value) {
+		long result = SYS_futex;
+
+		__asm__ volatile("xor %%r10d,%%r10d\n\tlea %1,%%rdi\n\tsyscall"
+				 : "+a"(result)
+				 : "m"(word_b), "S"(FUTEX_WAIT | FUTEX_PRIVATE_FLAG), "d"((long)now)
+				 : "rdi", "r10", "rcx", "r11", "memory");
+	}
+}
+
 static int unlock_once(void *arg)
 {
 	(void)arg;
@@ -135,6 +152,23 @@ static void it_plays_ping_pong_with_a_pthread(void)
 	clone_join();
 }
 
+static void *answer_from_near(void *arg)
+{
+	for (uint32_t i = 1; i <= ROUNDS; i++) {
+		raw_set_and_wake(&word_a, i);
+		raw_wait_near(&word_b, i);
+	}
+	return arg;
+}
+
+static void it_wakes_a_pthread_whose_call_cannot_be_moved(void)
+{
+	word_a = word_b = 0;
+	clone_start(play_ping_pong);
+	thread_join(thread_start(answer_from_near, NULL));
+	clone_join();
+}
+
 static void *wait_with_it(void *arg)
 {
 	step_add(&arrived, 1);
@@ -169,6 +203,7 @@ int main(void)
 	CHECK(stack != MAP_FAILED);
 	RUN(it_wakes_a_waiting_pthread);
 	RUN(it_plays_ping_pong_with_a_pthread);
+	RUN(it_wakes_a_pthread_whose_call_cannot_be_moved);
 	RUN(one_wake_reaches_both_kinds_of_waiters);
 	return check_done();
 }

@@ -172,7 +172,7 @@ static void *send_what_goes(void *arg)
 static void take_number(int from, int number, int way)
 {
 	if (way) {
-		CHECK(close_range((unsigned)number, (unsigned)number, 0) == 0);
+		CHECK(syscall(SYS_close_range, number, number, 0) == 0);
 		CHECK(fcntl(from, F_DUPFD, number) == number);
 	} else {
 		CHECK(dup2(from, number) == number);

@@ -26,7 +26,7 @@ static void *nothing(void *arg)
 }
 
 /* Only what it uses from here on; all else kills it. */
-static int forbid(void)
+static int forbid(int everywhere)
 {
 	struct sock_filter rows[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
@@ -35,14 +35,18 @@ static int forbid(void)
 	};
 	struct sock_fprog filter = {sizeof rows / sizeof rows[0], rows};
 
-	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter);
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+		return 1;
+	if (everywhere)
+		return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &filter) != 0;
+	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter);
 }
 
 static int work(int in, int out, pid_t self, int strict)
 {
 	char c;
 
-	if (strict ? prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT) : forbid())
+	if (strict ? prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT) : forbid(0))
 		return 1;
 	for (int i = 0; i < 10; i++)
 		if (read(in, &c, 1) != 1 || write(out, &c, 1) != 1)
@@ -83,6 +87,20 @@ static void a_child_goes_on(int strict)
 	}
 }
 
+/* From here on the process may do little. */
+static int the_process_itself_goes_on(void)
+{
+	int ends[2];
+	char c = 'x';
+
+	CHECK(pipe(ends) == 0);
+	if (forbid(1))
+		return 1;
+	for (volatile long i = 0; i < 50000000; i++)
+		;
+	return write(ends[1], &c, 1) != 1 || read(ends[0], &c, 1) != 1;
+}
+
 int main(void)
 {
 	pthread_t t;
@@ -91,5 +109,5 @@ int main(void)
 	CHECK(pthread_join(t, NULL) == 0);
 	a_child_goes_on(0);
 	a_child_goes_on(1);
-	return 0;
+	return the_process_itself_goes_on();
 }

@@ -222,7 +222,7 @@ static void run_fixture_ours(void)
 static int fixture_setup(void **state)
 {
 	(void)state;
-	if (insn_open() || object_from_link_map(object_debug()->r_map, &fixture))
+	if (object_from_link_map(object_debug()->r_map, &fixture))
 		return -1;
 	fixture.name = "fixture";
 	fixture.loads = 1;

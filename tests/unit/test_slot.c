@@ -4,61 +4,40 @@
  * libs: -lZydis
  */
 #include "redirect.h"
-#include <Zydis/Zydis.h>
-
-static ZydisDecoder zydis;
-
-struct decoded {
-	ZydisDecodedInstruction z;
-	ZydisDecodedOperand op[ZYDIS_MAX_OPERAND_COUNT];
-	uintptr_t target; /* what a relative operand means */
-};
-
-static void decode(const void *bytes, uintptr_t at, struct decoded *d)
-{
-	d->target = 0;
-	assert_true(ZYAN_SUCCESS(ZydisDecoderDecodeFull(&zydis, bytes, 15, &d->z, d->op)));
-	for (int i = 0; i < d->z.operand_count; i++) {
-		ZyanU64 absolute;
-
-		if (d->z.attributes & ZYDIS_ATTRIB_IS_RELATIVE &&
-		    ZYAN_SUCCESS(ZydisCalcAbsoluteAddress(&d->z, &d->op[i], at, &absolute)))
-			d->target = absolute;
-	}
-}
+#include "account.h"
 
 static uintptr_t check_jump(uintptr_t p, uintptr_t target)
 {
-	struct decoded d;
+	struct account d;
 
-	decode((void *)p, p, &d);
-	assert_int_equal(d.z.mnemonic, ZYDIS_MNEMONIC_JMP);
-	if (d.op[0].type == ZYDIS_OPERAND_TYPE_MEMORY) {
+	assert_true(account_of((void *)p, 15, p, &d));
+	assert_int_equal(d.what, A_JUMP);
+	if (d.memory) {
 		assert_int_equal(*(uintptr_t *)d.target, target);
 		return p + 14;
 	}
 	assert_int_equal(d.target, target);
-	return p + d.z.length;
+	return p + d.length;
 }
 
 /* The slot repeats the instructions that stood in [from, end) of the unpatched text `copy'. */
 static uintptr_t check_moved(uintptr_t p, uintptr_t from, uintptr_t end, const uint8_t *copy)
 {
-	struct decoded here, there;
+	struct account here, there;
 
-	for (; from < end; from += there.z.length, copy += there.z.length) {
-		decode(copy, from, &there);
-		if (there.z.mnemonic == ZYDIS_MNEMONIC_JMP)
+	for (; from < end; from += there.length, copy += there.length) {
+		assert_true(account_of(copy, 15, from, &there));
+		if (there.what == A_JUMP)
 			return check_jump(p, there.target);
-		decode((void *)p, p, &here);
-		assert_int_equal(here.z.mnemonic, there.z.mnemonic);
+		assert_true(account_of((void *)p, 15, p, &here));
+		assert_int_equal(here.what, there.what);
 		assert_int_equal(here.target, there.target);
-		assert_int_equal(here.z.length, there.z.length);
-		for (int i = 0; i < here.z.length; i++)
-			if (!here.target || i < here.z.raw.disp.offset ||
-			    i >= here.z.raw.disp.offset + 4)
+		assert_int_equal(here.length, there.length);
+		for (unsigned i = 0; i < here.length; i++)
+			if (!here.target || i < here.displacement_at ||
+			    i >= here.displacement_at + 4)
 				assert_int_equal(((uint8_t *)p)[i], copy[i]);
-		p += here.z.length;
+		p += here.length;
 	}
 	return p;
 }
@@ -71,7 +50,7 @@ static void check_slot(const struct site *s, uintptr_t slot, const uint8_t *copy
 		  to = s->form == SITE_BEFORE ? resume : end;
 	const uint8_t *behind = copy + (resume - s->start);
 	uint32_t flags = *(uint32_t *)(slot + ARCH_SLOT_FLAGS);
-	struct decoded d;
+	struct account d;
 
 	assert_int_equal(slot % ARCH_SLOT_SIZE, 0);
 	assert_int_equal(*(uint64_t *)(slot + ARCH_SLOT_RESUME), resume);
@@ -82,12 +61,12 @@ static void check_slot(const struct site *s, uintptr_t slot, const uint8_t *copy
 
 	assert_int_equal(flags >> SLOT_PREFIX, p - slot);
 	assert_memory_equal((void *)p, over, sizeof over);
-	decode((void *)(p + 5), p + 5, &d);
-	assert_int_equal(d.z.mnemonic, ZYDIS_MNEMONIC_CALL);
+	assert_true(account_of((void *)(p + 5), 15, p + 5, &d));
+	assert_int_equal(d.what, A_CALL);
 	assert_int_equal(d.target, area.gate);
 	assert_memory_equal((void *)(p + 10), back, sizeof back);
-	decode((void *)(p + 18), p + 18, &d);
-	assert_int_equal(d.z.mnemonic, ZYDIS_MNEMONIC_JRCXZ);
+	assert_true(account_of((void *)(p + 18), 15, p + 18, &d));
+	assert_int_equal(d.what, A_JRCXZ);
 	p += 20;
 	if (s->form != SITE_BEFORE)
 		p = check_moved(p, resume, end, behind);
@@ -144,13 +123,13 @@ static int check_object(const struct object *o, const struct before *b)
 
 	for (int i = 0; i < b->count; i++) {
 		const struct site *s = &b->sites[i];
-		struct decoded d;
+		struct account d;
 
 		if (s->form == SITE_LEFT || *(uint8_t *)s->start != 0xe9)
 			continue;
 		assert_memory_equal(b->text + (at - b->start), (void *)at, s->start - at);
 		at = s->start + 5;
-		decode((void *)s->start, s->start, &d);
+		assert_true(account_of((void *)s->start, 15, s->start, &d));
 		if (!slot_reaches(s->start, s->start)) {
 			assert_memory_equal((void *)d.target, "\xff\x25\x02\0\0\0", 6);
 			d.target = *(uintptr_t *)(d.target + 8);
@@ -288,7 +267,7 @@ static void all_slots_of_a_second_libc_are_right(void **state)
 
 static int setup(void **state)
 {
-	ZydisDecoderInit(&zydis, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
+	account_begin();
 	return fixture_setup(state);
 }
 

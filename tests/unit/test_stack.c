@@ -207,32 +207,27 @@ static void memory_of_many_ended_stacks_goes_back(void **state)
 	assert_true(resident() < before + (WARM_BYTES >> 20) * 65536 + (4 << 20));
 }
 
-/* A stack of a size that no slab has, while the nth call of a kind fails. */
-static void refuse(long nr, size_t size)
+static void a_refused_allocation_makes_a_smaller_slab_or_no_stack(void **state)
 {
-	int refused = 0;
+	size_t size = 81920;
+	int smaller = 0;
 
-	FOR_EACH_FAILURE(nr, ENOMEM) {
+	(void)state;
+	FOR_EACH_FAILURE(FAIL_MEM, ENOMEM) {
 		char *p = stack_get(size);
 
 		assert_true(p || fail_at);
-		refused += !p;
 		if (p) {
 			assert_true(writable(p + PAGE));
+			smaller += slab_of(p)->slots < SLAB_FIRST / size;
 			assert_true(stack_put(p, size));
 			size += PAGE;
 		}
 	}
-	assert_true(refused > 0);
+	assert_true(smaller > 0);
 }
 
-static void a_refused_slab_is_a_refused_stack_and_no_more(void **state)
-{
-	(void)state;
-	refuse(FAIL_MEM, 81920);
-}
-
-static void where_a_slab_finds_no_room_there_is_one_for_a_single_stack(void **state)
+static void where_a_slab_finds_no_room_there_is_a_smaller_one(void **state)
 {
 	static const size_t sizes[] = {40960, 12 << 20};
 
@@ -247,7 +242,7 @@ static void where_a_slab_finds_no_room_there_is_one_for_a_single_stack(void **st
 		fail_at = 0;
 		assert_false(writable(p));
 		assert_true(writable(p + PAGE));
-		assert_int_equal(slab_of(p)->slots, 1);
+		assert_int_equal(slab_of(p)->slots, sizes[i] < REGION ? SLAB_FIRST / sizes[i] / 2 : LARGE_SLOTS / 2);
 		assert_true(stack_put(p, sizes[i]));
 	}
 }
@@ -285,6 +280,126 @@ static void no_stack_is_given_without_its_guard(void **state)
 	assert_non_null(p);
 }
 
+/* So many stacks of a size at once, each found by its addresses, and none in another's place. */
+static void get_many(size_t size, int n)
+{
+	static char *p[1200];
+
+	for (int i = 0; i < n; i++) {
+		p[i] = stack_get(size);
+		assert_non_null(p[i]);
+		*(int *)(p[i] + size - 64) = i;
+	}
+	for (int i = 0; i < n; i++) {
+		assert_true(stack_owns(p[i]) && stack_owns(p[i] + size - 1));
+		assert_int_equal(*(int *)(p[i] + size - 64), i);
+		assert_true(stack_put(p[i], size));
+	}
+}
+
+static void stacks_of_every_size_are_made(void **state)
+{
+	(void)state;
+	for (size_t size = 20480; size < 16 << 20; size += size / 16 / PAGE * PAGE + 3 * PAGE)
+		get_many(size, 40);
+	get_many((2 << 20) + PAGE, 1200);
+	get_many(3 << 20, 700);
+	get_many((2 << 20) + 8 * PAGE, 700);
+	get_many((8 << 20) + PAGE, 1200);
+	get_many((1ul << 30) + PAGE, 20);
+}
+
+static void slabs_of_a_size_are_few(void **state)
+{
+	enum { N = 50000 };
+	size_t size = (8 << 20) + 3 * PAGE;
+	char **p = calloc(N, sizeof *p);
+	unsigned before = slab_count;
+
+	(void)state;
+	for (int i = 0; i < N; i++)
+		assert_non_null(p[i] = stack_get(size));
+	assert_true(slab_count - before <= 24);
+	for (int i = 0; i < N; i++)
+		assert_true(stack_put(p[i], size));
+	assert_true(slab_count - before <= 2);
+	free(p);
+}
+
+/* Its pages lie in memory, as far as mincore knows. */
+static bool present(char *at)
+{
+	unsigned char there = 0;
+
+	assert_int_equal(mincore(at, PAGE, &there), 0);
+	return there & 1;
+}
+
+static void what_rests_is_given_back_by_a_sweep(void **state)
+{
+	size_t size = 1 << 20;
+	char *p = stack_get(size), *deep = p + size / 2;
+	uint32_t *word = (uint32_t *)(p + size - 64);
+
+	(void)state;
+	*deep = 1;
+	assert_true(stack_rest(word, p, size - 65536));
+	assert_true(stack_rest(word, p, size - 65536));	/* noted once */
+	assert_int_equal(resting_count, 1);
+	assert_true(present(deep));
+	assert_true(stack_sweep());
+	assert_false(present(deep));
+	assert_int_equal(*word, 0);
+	assert_false(stack_sweep());
+	assert_true(stack_put(p, size));
+}
+
+static void what_is_used_again_is_not_swept(void **state)
+{
+	size_t size = 1 << 20;
+	char *p = stack_get(size), *deep = p + size / 2;
+	uint32_t *word = (uint32_t *)(p + size - 64);
+
+	(void)state;
+	*deep = 1;
+	assert_true(stack_rest(word, p, size - 65536));
+	stack_resume(word);
+	assert_true(stack_sweep());
+	assert_int_equal(*deep, 1);
+	assert_int_equal(*word, 0);
+	assert_true(stack_rest(word, p, size - 65536));	/* it can be noted anew */
+	assert_int_equal(resting_count, 1);
+	assert_true(stack_put(p, size));
+	char *q = stack_get(size);	/* wiped: it belongs to another thread */
+
+	assert_ptr_equal(p, q);
+	*deep = 2;
+	stack_sweep();
+	assert_int_equal(*deep, 2);
+	assert_true(stack_put(q, size));
+}
+
+static void what_finds_no_room_is_the_caller_s_to_give_back(void **state)
+{
+	enum { N = RESTING + 1 };
+	static char *p[N];
+	size_t size = 65536;
+
+	(void)state;
+	for (int i = 0; i < N; i++) {
+		p[i] = stack_get(size);
+		assert_int_equal(stack_rest((uint32_t *)(p[i] + size - 64), p[i], 4 * PAGE), i < (int)RESTING);
+	}
+	assert_int_equal(*(uint32_t *)(p[N - 1] + size - 64), 0);
+	assert_true(stack_sweep());
+	for (int i = 0; i < N; i++)
+		assert_true(stack_put(p[i], size));
+	uint32_t word = 0;
+
+	assert_false(stack_rest(&word, &word, PAGE));	/* no stack of ours */
+	assert_int_equal(word, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -296,11 +411,16 @@ int main(void)
 		cmocka_unit_test(a_larger_guard_does_not_outlive_its_stack),
 		cmocka_unit_test(a_guard_becomes_what_libc_asks_for),
 		cmocka_unit_test(a_stack_is_guarded_as_before_when_the_next_one_is_made),
-		cmocka_unit_test(a_refused_slab_is_a_refused_stack_and_no_more),
-		cmocka_unit_test(where_a_slab_finds_no_room_there_is_one_for_a_single_stack),
+		cmocka_unit_test(a_refused_allocation_makes_a_smaller_slab_or_no_stack),
+		cmocka_unit_test(where_a_slab_finds_no_room_there_is_a_smaller_one),
 		cmocka_unit_test(without_guard_advice_mprotect_makes_the_guard),
 		cmocka_unit_test(no_stack_is_given_without_its_guard),
 		cmocka_unit_test(memory_of_many_ended_stacks_goes_back),
+		cmocka_unit_test(stacks_of_every_size_are_made),
+		cmocka_unit_test(slabs_of_a_size_are_few),
+		cmocka_unit_test(what_rests_is_given_back_by_a_sweep),
+		cmocka_unit_test(what_is_used_again_is_not_swept),
+		cmocka_unit_test(what_finds_no_room_is_the_caller_s_to_give_back),
 	};
 
 	return RUN_GROUP(tests);

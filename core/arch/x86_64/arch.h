@@ -44,6 +44,14 @@ static inline void arch_pause(void)
  * 2.41); a fresh block is zero there, so a thread that we did not make reads NULL. */
 #define ARCH_TCB_TASK 0x88
 
+/* Its neighbour: what becomes of the stack that the block stands on (stack.h). */
+#define ARCH_TCB_STACK 0x90
+
+static inline uint32_t *arch_tcb_stack(uintptr_t tcb)
+{
+	return (uint32_t *)(tcb + ARCH_TCB_STACK);
+}
+
 static inline void *arch_tcb_task(void)
 {
 	void *p;
@@ -161,5 +169,64 @@ static inline void arch_vector_reset(void)
 }
 
 extern int arch_has_fsgsbase;	/* set once at activation, before the first switch */
+
+/* What the kernel keeps of a thread in registers, and who keeps it of a task:
+ *
+ *	general registers, flags	the gate's frame, or the kernel's of a preempted task (preload/inject.c)
+ *	x87 and MXCSR control words	arch_switch
+ *	SSE, AVX, AVX-512, AMX tiles	dead across a call of ours by the ABI, saved around the switch where the site's function uses
+ *					them (preload/thunk.S, SSE); the kernel's frame of a preempted task has all of them
+ *	FS base				arch_switch; set by libc once for each thread
+ *	GS base				read when a task leaves (1.4 ns: `wrgsbase' is no call that could tell of it), written when the
+ *					next one has another
+ *	PKRU				the same, once the program has a protection key
+ *	shadow stack			not supported: libc turns it on only where all objects ask for it, and then Weft is not loaded
+ *	restartable sequence		none: tasks move between kernel threads (preload/thread.c)
+ *	TLS entries of the GDT, LDT	the carriers' (32-bit code only); the LDT is the process's
+ *	debug registers			a debugger's, set for kernel threads
+ *	I/O permissions			the carrier's: a task that asks for them is to be bound
+ *	CPUID and TSC faulting		the carrier's: they stay with the kernel thread that asked
+ */
+extern int arch_uses_pkru;	/* atomic; set once, never cleared */
+
+static inline uint64_t arch_gs_base(void)
+{
+	uint64_t base;
+
+	__asm__ volatile("rdgsbase %0" : "=r"(base));
+	return base;
+}
+
+static inline void arch_set_gs_base(uint64_t base)
+{
+	__asm__ volatile("wrgsbase %0" : : "r"(base));
+}
+
+/* Do processor and kernel have protection keys? */
+static inline int arch_has_pkru(void)
+{
+	uint32_t a = 0, b, c = 0, d;
+
+	__asm__("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
+	if (a < 7)
+		return 0;
+	a = 7;
+	c = 0;
+	__asm__("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
+	return c >> 4 & 1;	/* OSPKE */
+}
+
+static inline uint32_t arch_pkru(void)
+{
+	uint32_t value, zero;
+
+	__asm__ volatile("rdpkru" : "=a"(value), "=d"(zero) : "c"(0));
+	return value;
+}
+
+static inline void arch_set_pkru(uint32_t value)
+{
+	__asm__ volatile("wrpkru" : : "a"(value), "c"(0), "d"(0));
+}
 
 #endif
