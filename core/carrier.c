@@ -5,12 +5,13 @@
 #include "sys.h"
 
 uint64_t carrier_mask;
-uint32_t carrier_generation;
-void (*carrier_catch_up)(uint32_t *);
+uint32_t carrier_generation ANEW;
+void (*carrier_catch_up)(uint32_t *, bool);
 static struct lock spares_lock ANEW;
 static struct carrier *spares ANEW, *ended ANEW;	/* under spares_lock */
 static uint32_t spare_count ANEW;
 static struct carrier *newest ANEW;	/* atomic: of all */
+uint32_t carrier_others ANEW;
 
 #define SPARES_IDLE 2
 
@@ -82,7 +83,7 @@ void carrier_adopt(struct carrier *c)
 		c->gs = arch_gs_base();	/* its maker's */
 	if (arch_has_pkru())
 		c->pkru = arch_pkru();
-	c->tid = (int)sys_gettid();
+	c->tid = c->tid_word = (int)sys_gettid();
 	SYS(__NR_sigaltstack, &alt, NULL);
 	carrier_take_mask(c);	/* not before there is a stack for signals: its maker has blocked all */
 }
@@ -99,11 +100,13 @@ void carrier_take_mask(struct carrier *c)
 	} while (mask != load_seq(&carrier_mask));
 }
 
-int carrier_start(struct carrier *c, void (*loop)(void *))
+int carrier_start(struct carrier *c, void (*loop)(void *), const struct carrier *maker)
 {
 	uint64_t all = CARRIER_BLOCKS, mask;
 
-	sys_sigmask(SIG_SETMASK, &all, &mask);
+	store_seq(&carrier_others, 1);
+	sys_sigmask(SIG_SETMASK, &all, &mask);	/* its maker changes nothing meanwhile */
+	c->generation = maker ? load_relaxed(&maker->generation) : 0;
 	long tid = arch_clone(CARRIER_THREAD_FLAGS, carrier_stack_top(c), loop, c, &c->tid_word);
 
 	sys_sigmask(SIG_SETMASK, &mask, NULL);
@@ -127,6 +130,22 @@ void carrier_signal(struct carrier *c, long what)
 	sys_tgkill(info.si_pid, c->tid, CARRIER_SIGNAL);
 }
 
+bool carrier_ask(const struct carrier *me, uint32_t change, bool poke)
+{
+	bool all = true;
+
+	for (struct carrier *c = carrier_each(NULL); c; c = carrier_each(c)) {
+		if (c == me || !load_seq(&c->tid_word) || load_acquire(&c->generation) == change)
+			continue;
+		all = false;
+		if (!poke)
+			continue;
+		carrier_wake(c);
+		carrier_signal(c, CARRIER_KICK);
+	}
+	return all;
+}
+
 static struct carrier *pop(struct carrier **list)
 {
 	lock_take(&spares_lock);
@@ -141,7 +160,7 @@ static struct carrier *pop(struct carrier **list)
 }
 
 /* One that has ended can be used again when the kernel has cleared its word: its stack is free then. */
-static struct carrier *fresh(void)
+struct carrier *carrier_fresh(void)
 {
 	struct carrier *c = pop(&ended);
 
@@ -161,8 +180,8 @@ struct carrier *carrier_spare_take(void (*loop)(void *))
 
 	if (c)
 		return c;
-	c = fresh();
-	if (c && carrier_start(c, loop) < 0) {
+	c = carrier_fresh();
+	if (c && carrier_start(c, loop, NULL) < 0) {
 		carrier_put(c);
 		return NULL;
 	}
@@ -178,6 +197,13 @@ void carrier_spare_return(struct carrier *c)
 	lock_drop(&spares_lock);
 }
 
+static void __attribute__((noreturn)) finish(void)
+{
+	stat_carrier_set((uint32_t)sys_gettid(), CARRIER_NONE);
+	for (;;)
+		SYS(__NR_exit, 0);
+}
+
 /* More spares than are wanted idle: this one ends, but for the kernel thread that the process began with. */
 static void end_surplus(struct carrier *c)
 {
@@ -189,11 +215,8 @@ static void end_surplus(struct carrier *c)
 		ended = c;
 	}
 	lock_drop(&spares_lock);
-	if (!end)
-		return;
-	stat_carrier_set((uint32_t)c->tid, CARRIER_NONE);
-	for (;;)
-		SYS(__NR_exit, 0);
+	if (end)
+		finish();
 }
 
 /* A fresh one has been taken already: it is in no list, and `given' tells. */
@@ -206,27 +229,63 @@ void carrier_spare_wait(struct carrier *c)
 		end_surplus(c);
 		carrier_spare_return(c);
 	}
-	while (!load_acquire(&c->hub)) {
+	while (!load_acquire(&c->hub) && !load_relaxed(&c->bound)) {
 		uint32_t seen = load_acquire(&c->given);
 
+		carrier_follow(&c->generation, false);
 		if (!load_acquire(&c->hub))
 			sys_futex(&c->given, FUTEX_WAIT_PRIVATE, seen, NULL, NULL, 0);
 	}
-	stat_carrier_set((uint32_t)c->tid, CARRIER_HUB);
+	if (c->hub)
+		stat_carrier_set((uint32_t)c->tid, CARRIER_HUB);
 }
 
 void carrier_give(struct carrier *c, struct hub *h)
 {
 	store_release(&c->hub, h);
+	carrier_wake(c);
+}
+
+void carrier_wake(struct carrier *c)
+{
 	add_relaxed(&c->given, 1);
 	sys_futex(&c->given, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+}
+
+long carrier_sleep(struct carrier *c, uint32_t seen, int64_t deadline_ns)
+{
+	struct __kernel_timespec ts = {deadline_ns / NSEC, deadline_ns % NSEC};
+	long r = sys_futex(&c->given, FUTEX_WAIT_BITSET_PRIVATE, seen, deadline_ns == FOREVER ? NULL : &ts, NULL, ~0u);
+
+	return r == -ETIMEDOUT ? r : 0;
+}
+
+void carrier_bind(struct carrier *c)
+{
+	c->bound = true;
+	stat_carrier_set((uint32_t)c->tid, CARRIER_BOUND);
+}
+
+void carrier_retire(struct carrier *c)
+{
+	uint64_t every = ~0ull;
+
+	sys_sigmask(SIG_SETMASK, &every, NULL);
+	if (c->tid == (int)sys_getpid()) {
+		stat_carrier_set((uint32_t)c->tid, CARRIER_NONE);
+		store_release(&c->tid_word, 0);		/* as good as ended */
+		for (;;)
+			sys_futex(&c->given, FUTEX_WAIT_PRIVATE, load_relaxed(&c->given), NULL, NULL, 0);
+	}
+	carrier_put(c);
+	finish();
 }
 
 void carrier_child(struct carrier *c)
 {
 	begin(c);
 	pages_claim(signal_stack(c), 2 * CARRIER_STACK);
-	c->tid = (int)sys_gettid();
+	c->tid = c->tid_word = (int)sys_gettid();
 	c->mask = load_relaxed(&carrier_mask);
 	enlist(c);
 }

@@ -35,8 +35,8 @@ struct carrier {
 	uint32_t owed_turn;	/* atomic: the hub's turn in which that was */
 	struct lock lock;	/* hub against the monitor */
 	int tid;
-	int tid_word;		/* cleared by the kernel when the thread has ended */
-	uint32_t given;		/* futex: bumped when a spare is given a hub */
+	int tid_word;		/* set while its thread lives; the kernel clears it */
+	uint32_t given;		/* futex: bumped when a spare is given a hub, and when a bound task is woken */
 	struct carrier *next;	/* among the spares */
 	int64_t cpu_ns;		/* monitor's: CPU time when it looked last */
 	uint32_t sample;	/* atomic: charge the next task that leaves with CPU time (cputime.c) */
@@ -47,8 +47,9 @@ struct carrier {
 	uint64_t gs;		/* GS base of the task that left it last; it still has that */
 	uint32_t pkru;		/* the same of its rights by protection keys */
 	uint64_t mask;		/* atomic: what the kernel blocks on it */
-	uint32_t generation;	/* of the changes it has made */
+	uint32_t generation;	/* atomic: of the last change that it has made */
 	long asked;		/* atomic: CARRIER_PREEMPT or CARRIER_KICK, where the signal itself cannot say it */
+	bool bound;		/* its task's own: it has no hub, never gets one, and ends with the task */
 	struct carrier *older;	/* among all that ever were. The last field: it stays when the rest is cleared */
 };
 
@@ -77,15 +78,29 @@ void carrier_signal(struct carrier *c, long what);
 
 /* carrier_new -- memory for one; the thread is made by carrier_start. */
 struct carrier *carrier_new(void);
-void carrier_put(struct carrier *c);	/* of one that has no thread, or whose thread ends */
 
-/* carrier_start -- make its kernel thread, which runs `loop' on its stack for ever. Returns 0 or -errno. */
-int carrier_start(struct carrier *c, void (*loop)(void *));
+/* carrier_start -- make its kernel thread, which runs `loop' on its stack for ever. Returns 0 or -errno.
+ *
+ * maker  the caller, where a bound one: the new thread has made the changes that the caller has. NULL: that is not known.
+ */
+int carrier_start(struct carrier *c, void (*loop)(void *), const struct carrier *maker);
 
-/* What belongs to a kernel thread and must be the same on all of ours: changes are numbered, and a thread that is behind makes
- * what it has missed before it runs anything of the program. The hook is set by the layer that knows the changes. */
+/* What belongs to a kernel thread and must be the same on all of ours: changes are numbered, and who makes one asks all others to
+ * make it as well (carrier_ask; a kick, or a wake of those that block all signals and stand in a futex of ours) and waits until
+ * they have: `generation' is then the change's. A thread that is new or was in a call of the program's with all signals blocked
+ * looks before it runs anything. The hook is set by the layer that knows the changes; bound: the thread is a bound task's. It is
+ * called with all signals blocked. */
 extern uint32_t carrier_generation;	/* atomic: how many changes there were */
-extern void (*carrier_catch_up)(uint32_t *generation);
+extern void (*carrier_catch_up)(uint32_t *generation, bool bound);
+
+static inline void carrier_follow(uint32_t *generation, bool bound)
+{
+	if (unlikely(load_relaxed(generation) != load_seq(&carrier_generation)))
+		carrier_catch_up(generation, bound);
+}
+
+/* carrier_ask -- have all carriers but `me' made this change? Those that have not are asked to where `poke'. */
+bool carrier_ask(const struct carrier *me, uint32_t change, bool poke);
 
 extern uint64_t carrier_mask;	/* atomic: the signals that carriers block */
 
@@ -109,6 +124,28 @@ struct carrier *carrier_spare_take(void (*loop)(void *));
 void carrier_spare_return(struct carrier *c);
 void carrier_spare_wait(struct carrier *c);
 void carrier_give(struct carrier *c, struct hub *h);
+
+/* Whether other kernel threads of ours than the first were ever made in this process. */
+extern uint32_t carrier_others;	/* atomic */
+
+/* carrier_fresh -- one without a thread, for a bound task; give it back by carrier_put. */
+struct carrier *carrier_fresh(void);
+void carrier_put(struct carrier *c);
+
+/* carrier_wake -- the bound task in carrier_sleep looks at its `wake'. carrier_sleep returns -ETIMEDOUT at deadline_ns, else 0,
+ * perhaps for nothing. `seen' is carrier_seen() from before the look at `wake'. */
+void carrier_wake(struct carrier *c);
+long carrier_sleep(struct carrier *c, uint32_t seen, int64_t deadline_ns);
+static inline uint32_t carrier_seen(const struct carrier *c)
+{
+	return load_acquire(&c->given);
+}
+
+/* carrier_bind -- the calling thread's carrier belongs to its task from now on. */
+void carrier_bind(struct carrier *c);
+
+/* carrier_retire -- a bound task has ended, and its kernel thread does, but for the one that the process began with. */
+void carrier_retire(struct carrier *c) __attribute__((noreturn));
 
 /* carrier_each -- all that are or ever were, from the newest on: `c' NULL for the first. */
 struct carrier *carrier_each(struct carrier *c);

@@ -33,6 +33,7 @@ static uint32_t started ANEW;	/* atomic */
 static uint32_t nudges ANEW;	/* futex */
 static uint32_t stopped ANEW;	/* atomic */
 static int tid_word ANEW;
+static uint32_t generation ANEW;	/* atomic, as a carrier's */
 
 /* Whose time or descriptor has come would natively preempt a thread that computes. */
 static bool urgent(struct hub *h, int64_t now)
@@ -106,7 +107,7 @@ static bool look_at_detached(int64_t now)
 		return detached_at != FOREVER && detached_pause < BRISK_NS;
 
 	for (struct carrier *c = carrier_each(NULL); c; c = carrier_each(c)) {
-		if (load_acquire(&c->hub) || !load_relaxed(&c->current))
+		if (load_acquire(&c->hub) || !load_relaxed(&c->current) || c->bound)
 			continue;
 		any = true;
 		if (unlikely(load_relaxed(&c->owed) & CARRIER_OWES_SIGNALS)) {
@@ -291,6 +292,20 @@ void monitor_watch(uint32_t *word)
 	get_up();
 }
 
+/* A bound task that was kicked where it could take no signal, and may not come to its gate for long. */
+static bool look_at_bound(void)
+{
+	bool any = false;
+
+	for (struct carrier *c = carrier_each(NULL); c; c = carrier_each(c)) {
+		if (!c->bound || !(load_relaxed(&c->owed) & CARRIER_OWES_SIGNALS) || !exchange(&c->owed, 0))
+			continue;
+		any = true;
+		carrier_signal(c, CARRIER_KICK);
+	}
+	return any;
+}
+
 static bool all_sleep(void)
 {
 	uint32_t n = load_seq(&hubs_running);
@@ -346,6 +361,7 @@ static void watch(void *arg)
 	for (;;) {
 		uint32_t seen = load_acquire(&nudges);
 
+		carrier_follow(&generation, false);
 		if (quiet >= QUIET_MOST) {
 			store_seq(&hub_unwatched, 1);
 			if (!all_sleep())	/* one got up before it could see that */
@@ -361,6 +377,7 @@ static void watch(void *arg)
 		bool often = look_at_detached(now);
 
 		often |= look_at_endings();
+		often |= look_at_bound();
 		sweep(now);
 		quiet = often ? 0 : quiet + 1;
 		pause.tv_nsec = often ? TICK_NS : BRISK_NS;
@@ -377,6 +394,17 @@ static void watch(void *arg)
 	}
 }
 
+bool monitor_ask(uint32_t change, bool poke)
+{
+	if (!load_seq(&tid_word) || load_acquire(&generation) == change)
+		return true;
+	if (poke) {
+		add_relaxed(&nudges, 1);
+		sys_futex(&nudges, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+	}
+	return false;
+}
+
 int monitor_start(void)
 {
 	uint64_t all = CARRIER_BLOCKS, mask;
@@ -390,6 +418,7 @@ int monitor_start(void)
 
 	if (!stack)
 		return -ENOMEM;
+	store_seq(&carrier_others, 1);
 	sys_sigmask(SIG_SETMASK, &all, &mask);
 	long r = arch_clone(CARRIER_THREAD_FLAGS, stack + STACK, watch, NULL, &tid_word);
 

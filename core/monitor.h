@@ -20,6 +20,9 @@
 /* monitor_start -- make the thread; once, in the child of a fork once more. Returns 0 or -errno. */
 int monitor_start(void);
 
+/* monitor_ask -- carrier_ask of the monitor's thread. */
+bool monitor_ask(uint32_t change, bool poke);
+
 /* monitor_watch -- the calling thread, which is no task, is about to end. The kernel will clear this word then, and wake whom it
  * knows: the monitor wakes those in our table. None is lost: without memory the thread waits for the one record kept for that. */
 void monitor_watch(uint32_t *word);

@@ -30,6 +30,8 @@ struct watcher {
 static struct worker {
 	int tid_word;		/* nonzero while the kernel thread lives */
 	bool used;		/* under lock */
+	uint32_t generation;	/* atomic, as a carrier's */
+	uint32_t busy;		/* atomic: it has a job, for which it has looked or is about to look at the changes */
 	char *stack;
 } workers[WORKERS] ANEW;
 static struct lock lock ANEW;	/* of all that follows */
@@ -68,6 +70,7 @@ static struct job *job_wait(struct worker *w)
 		lock_drop(&lock);
 		if (j || r == -ETIMEDOUT)
 			return j;
+		carrier_follow(&w->generation, false);
 		r = sys_futex(&posted, FUTEX_WAIT_PRIVATE, seen, &ts, NULL, 0);
 		lock_take(&lock);
 		idle--;
@@ -104,18 +107,20 @@ static void watch_done(struct job *j)
 static void work(void *arg)
 {
 	struct worker *w = arg;
-	uint32_t tid = (uint32_t)sys_gettid(), generation = 0;
+	uint32_t tid = (uint32_t)sys_gettid();
 	struct job *j;
 
 	stat_carrier_set(tid, CARRIER_OFFLOAD);
 	while ((j = job_wait(w))) {
-		if (generation != load_acquire(&carrier_generation))
-			carrier_catch_up(&generation);
+		store_seq(&w->busy, 1);
+		carrier_follow(&w->generation, false);
 		j->result = arch_syscall(j->nr, j->arg[0], j->arg[1], j->arg[2], j->arg[3], j->arg[4], j->arg[5]);
 		if (j->watch)
 			watch_done(j);
 		else
 			ready_wake(NULL, j->task, WAKE_EVENT);
+		store_seq(&w->busy, 0);
+		carrier_follow(&w->generation, false);
 	}
 	stat_carrier_set(tid, CARRIER_NONE);
 	for (;;)
@@ -133,6 +138,8 @@ static int worker_start(void)
 			continue;
 		if (!w->stack && !(w->stack = pages_get(PAGES_ANEW, STACK, PAGE)))
 			return -ENOMEM;
+		store_seq(&carrier_others, 1);
+		w->generation = 0;
 		sys_sigmask(SIG_SETMASK, &all, &mask);
 		r = arch_clone(CARRIER_THREAD_FLAGS, w->stack + STACK, work, w, &w->tid_word);
 		sys_sigmask(SIG_SETMASK, &mask, NULL);
@@ -141,6 +148,19 @@ static int worker_start(void)
 		w->used = true;
 	}
 	return r < 0 ? (int)r : 0;
+}
+
+bool offload_ask(uint32_t change, bool poke)
+{
+	bool all = true;
+
+	for (struct worker *w = workers; w < workers + WORKERS; w++)
+		all &= !load_seq(&w->tid_word) || load_seq(&w->busy) || load_acquire(&w->generation) == change;
+	if (!all && poke) {
+		add_relaxed(&posted, 1);
+		sys_futex(&posted, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL, NULL, 0);
+	}
+	return all;
 }
 
 static int job_post(struct job *j)
@@ -167,10 +187,25 @@ static int job_post(struct job *j)
 	return r;
 }
 
+/* A bound task has a kernel thread that may block, and rights that no worker has. A signal for another task does not end it. */
+static long call_bound(struct task *t, const struct job *j)
+{
+	long r;
+
+	sched_native_begin(t);
+	do
+		r = arch_syscall(j->nr, j->arg[0], j->arg[1], j->arg[2], j->arg[3], j->arg[4], j->arg[5]);
+	while (r == -EINTR && !load_relaxed(&t->attention));
+	sched_native_end(t);
+	return r == -EINTR ? -ERESTARTSYS : r;
+}
+
 long offload_call(struct task *t, long nr, long a, long b, long c, long d, long e, long f)
 {
 	struct job j = {.task = t, .nr = nr, .arg = {a, b, c, d, e, f}};
 
+	if (t->bound)
+		return call_bound(t, &j);
 	sched_arm_held(t, PARK_OFFLOAD);
 	if (job_post(&j) < 0) {
 		sched_disarm(t);
@@ -243,6 +278,8 @@ long offload_watch(struct task *t, enum park_reason why, long nr, long a, long b
 	struct job like = {.watch = true, .nr = nr, .arg = {a, b, c, d, e}};
 	struct watcher w = {.task = t, .result = -ERESTARTSYS};
 
+	if (t->bound)
+		return call_bound(t, &like);
 	sched_arm(t, why);
 	if (!watch_join(&w, &like) && !watch_begin(&w, &like)) {
 		sched_disarm(t);

@@ -48,6 +48,8 @@ bool ready_wake(struct hub *me, struct task *t, enum wake why)
 
 	if (armed != WAKE_ARMED && (armed != WAKE_HELD || why == WAKE_SIGNAL))
 		return false;
+	struct carrier *own = unlikely(t->bound) ? t->carrier : NULL;	/* read before it is claimed: it may end at once then */
+
 	if (!cas(&t->wake, armed, why))
 		return false;
 	if (!me)
@@ -56,6 +58,9 @@ bool ready_wake(struct hub *me, struct task *t, enum wake why)
 		STAT_ADD(me, wakes, 1);
 	else
 		STAT_ADD(me, wakes_remote, 1);
-	ready_put(me, t);
+	if (unlikely(own != NULL))
+		carrier_wake(own);
+	else
+		ready_put(me, t);
 	return true;
 }

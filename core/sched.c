@@ -109,6 +109,20 @@ static void leave(struct task *t)
 	finish(t->carrier);
 }
 
+/* A bound task waits for its claim. Signals of ours end the sleep, and claim nothing. */
+static void sleep_bound(struct task *t, int64_t deadline_ns)
+{
+	for (;;) {
+		uint32_t seen = carrier_seen(t->carrier), armed = load_seq(&t->wake);
+
+		if (armed > WAKE_HELD)
+			break;
+		if (carrier_sleep(t->carrier, seen, deadline_ns) == -ETIMEDOUT)
+			cas(&t->wake, armed, WAKE_TIMEOUT);
+	}
+	t->park = PARK_RUNNING;
+}
+
 enum wake sched_park(struct task *t, int64_t deadline_ns)
 {
 	struct hub *h = sched_hub(t);
@@ -121,11 +135,15 @@ enum wake sched_park(struct task *t, int64_t deadline_ns)
 		store_relaxed(&t->wake, WAKE_NONE);
 		return WAKE_SIGNAL;
 	}
-	if (deadline_ns != FOREVER)
-		timer_add(h, t, deadline_ns);
-	leave(t);
-	if (deadline_ns != FOREVER)
-		timer_cancel(t);
+	if (unlikely(t->bound)) {
+		sleep_bound(t, deadline_ns);
+	} else {
+		if (deadline_ns != FOREVER)
+			timer_add(h, t, deadline_ns);
+		leave(t);
+		if (deadline_ns != FOREVER)
+			timer_cancel(t);
+	}
 	enum wake why = load_relaxed(&t->wake);
 
 	INVARIANT(why > WAKE_HELD);
@@ -148,6 +166,10 @@ void sched_yield_task(struct task *t)
 {
 	struct hub *h = sched_hub(t);
 
+	if (unlikely(!h)) {
+		SYS(__NR_sched_yield);
+		return;
+	}
 	t->park = PARK_YIELD;
 	hub_enqueue(h, t);
 	leave(t);
@@ -161,7 +183,8 @@ void sched_exit(struct task *t)
 	c->dead = t;
 	store_relaxed(&c->current, NULL);
 	sched_save_registers(c, t);
-	cputime_leave(c, t);
+	if (likely(!t->bound))	/* nobody asks any more, and it may be forbidden to read a clock */
+		cputime_leave(c, t);
 	arch_switch(&nowhere, c->sp, 0);
 	__builtin_unreachable();
 }
@@ -214,7 +237,7 @@ void sched_reattach(struct task *t)
 	struct carrier *c = t->carrier;
 
 	lock_take(&c->lock);
-	bool detached = !c->hub;
+	bool detached = !c->hub && !c->bound;
 
 	c->retake = 0;
 	lock_drop(&c->lock);
@@ -253,6 +276,16 @@ static void settle(struct carrier *c)
 		sched_on_exit(c->hub, dead);
 }
 
+/* It is new: signals come through, which may bring it the same. */
+static void follow(struct carrier *c)
+{
+	uint64_t every = ~0ull, mask;
+
+	sys_sigmask(SIG_SETMASK, &every, &mask);
+	carrier_follow(&c->generation, c->bound);
+	sys_sigmask(SIG_SETMASK, &mask, NULL);
+}
+
 void sched_loop(void *arg)
 {
 	struct carrier *c = arg;
@@ -264,12 +297,16 @@ void sched_loop(void *arg)
 	for (;;) {
 		store_relaxed(&c->depth, 1);
 		settle(c);
-		if (!load_acquire(&c->hub))
+		if (unlikely(c->bound))
+			carrier_retire(c);
+		if (!load_acquire(&c->hub)) {
 			carrier_spare_wait(c);
+			continue;
+		}
 		struct hub *h = c->hub;
 
 		if (unlikely(c->generation != load_acquire(&carrier_generation)))
-			carrier_catch_up(&c->generation);
+			follow(c);
 		if (unlikely(c->mask != load_relaxed(&carrier_mask)))
 			carrier_take_mask(c);
 		if (!h->budget || h->look || load_relaxed(&h->hurry))
@@ -294,6 +331,80 @@ void sched_loop(void *arg)
 		enter(c, h, t);
 		arch_switch(&c->sp, t->sp, fs_for(t));
 	}
+}
+
+/* They retire as the carriers of bound tasks do. */
+void sched_dismiss(const struct carrier *me)
+{
+	for (struct carrier *c = carrier_each(NULL); c; c = carrier_each(c)) {
+		if (c == me || !load_acquire(&c->tid_word))
+			continue;
+		store_seq(&c->bound, true);
+		if (load_acquire(&c->hub))
+			hub_interrupt(c->hub);
+		carrier_wake(c);
+	}
+	for (struct carrier *c = carrier_each(NULL); c; c = carrier_each(c))
+		for (unsigned n = 0; c != me && load_acquire(&c->tid_word); n++)
+			lock_pause(n);
+}
+
+int sched_bind(struct task *t)
+{
+	struct carrier *c = t->carrier, *spare = t->bound ? NULL : carrier_spare_take(sched_loop);
+	struct hub *h = c->hub;
+
+	if (t->bound)
+		return 0;
+	if (!spare)
+		return -ENOMEM;
+	lock_take(&task_lock);
+	t->bound = true;
+	lock_drop(&task_lock);
+	carrier_bind(c);
+	lock_take(&c->lock);	/* the monitor may have its eye on the hub */
+	store_release(&c->hub, NULL);
+	store_release(&h->carrier, spare);
+	lock_drop(&c->lock);
+	carrier_give(spare, h);
+	stat_shared(tasks_bound, 1);
+	return 0;
+}
+
+static void run_bound(void *arg)
+{
+	struct carrier *c = arg;
+	struct task *t = c->current;
+
+	carrier_adopt(c);
+	carrier_bind(c);
+	follow(c);
+	arch_switch(&c->sp, t->sp, fs_for(t));
+	settle(c);
+	carrier_retire(c);
+}
+
+int sched_start_bound(const struct carrier *maker, struct task *t)
+{
+	struct carrier *c = carrier_fresh();
+
+	if (!c)
+		return -EAGAIN;
+	c->bound = true;
+	c->current = t;
+	t->bound = true;
+	t->carrier = c;
+	t->on_cpu = 1;
+	t->park = PARK_RUNNING;
+	int r = carrier_start(c, run_bound, maker);
+
+	if (r < 0) {
+		c->current = NULL;
+		carrier_put(c);
+		return -EAGAIN;
+	}
+	stat_shared(tasks_bound, 1);
+	return 0;
 }
 
 static void start_hub(struct hub *h, struct carrier *c)
@@ -347,7 +458,7 @@ void sched_grow(struct task *t)
 			c->hub = &hubs[i];
 			store_release(&hubs[i].carrier, c);
 		}
-		if (!c || carrier_start(c, sched_loop) < 0) {
+		if (!c || carrier_start(c, sched_loop, NULL) < 0) {
 			LOG(WARN, "weft: no kernel thread for hub %u: %u must do\n", i, i);
 			hub_close(&hubs[i]);
 			hubs_wanted = i;
@@ -365,5 +476,6 @@ void sched_child(struct task *t)
 	hub_init(0);
 	t->timer = HEAP_NONE;
 	t->cpu_ns = 0;
+	t->bound = false;
 	start_first(t, t->carrier);
 }

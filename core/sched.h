@@ -15,6 +15,17 @@
  * and every HUB_BUDGET turns: it alone looks at inbox, timers and events.
  *
  * After a park a task may be on another carrier: hold the task, never its hub.
+ *
+ * A *bound* task owns a kernel thread, because what it asked for belongs to one and is inherited by what that one makes. Its
+ * carrier has no hub (sched_hub is NULL) and never gets one; it parks by sleeping on a word of the carrier's, and its deadline is
+ * the kernel's. Who claims it wakes that word instead of queueing it; descriptors are watched by the hub it ran on last. Nobody
+ * preempts it: the kernel does. Tasks that it makes are bound to kernel threads made by its own, so they inherit as natively.
+ * All other kernel threads of ours are made by those that serve hubs, by the monitor, or at a moment before a task is bound: never
+ * by a bound one, whose restrictions they would inherit. In the child of a fork its task is the only one, and an ordinary one:
+ * all that is made there inherits from that thread.
+ *
+ * Who may wake a bound task must not believe it unbound: `bound' is set under task_lock, which senders of signals hold; all other
+ * sources have been left when it is set.
  */
 #ifndef CORE_SCHED_H
 #define CORE_SCHED_H
@@ -25,6 +36,20 @@ static inline struct hub *sched_hub(const struct task *t)
 {
 	return t->carrier->hub;
 }
+
+/* sched_helper -- a hub that does for the task what only hubs do: its own; the one it ran on last when it is bound. */
+static inline struct hub *sched_helper(const struct task *t)
+{
+	struct hub *h = sched_hub(t);
+
+	return likely(h != NULL) ? h : t->hub;
+}
+
+/* sched_bind -- the calling task keeps its carrier from now on, and the hub goes to another. Returns 0 or -errno.
+ * sched_start_bound -- run a new task, which is not yet ready, on a kernel thread of its own, made by the calling one,
+ * which is `maker'. */
+int sched_bind(struct task *t);
+int sched_start_bound(const struct carrier *maker, struct task *t);
 
 static inline void sched_arm(struct task *t, enum park_reason why)
 {
@@ -72,6 +97,9 @@ void sched_loop(void *carrier);
 
 /* sched_start -- the calling kernel thread, running as task `t', becomes the first carrier with hub 0. */
 int sched_start(struct task *t, unsigned wanted);
+
+/* sched_dismiss -- end all carriers but the caller's. They hold no task, and no task will be made again. */
+void sched_dismiss(const struct carrier *me);
 
 /* sched_grow -- make another hub run while there are tasks for it. */
 void sched_grow(struct task *t);

@@ -24,7 +24,9 @@ enum stat_id {
 };
 
 enum stat_mode { STAT_NATIVE, STAT_ACTIVE };
-enum stat_carrier_kind { CARRIER_NONE, CARRIER_HUB, CARRIER_SPARE, CARRIER_DETACHED, CARRIER_MONITOR, CARRIER_OFFLOAD };
+enum stat_carrier_kind {
+	CARRIER_NONE, CARRIER_HUB, CARRIER_SPARE, CARRIER_DETACHED, CARRIER_MONITOR, CARRIER_OFFLOAD, CARRIER_BOUND
+};
 
 struct stat_carrier {
 	uint32_t tid;		/* kernel thread id, 0 when the row is free */
@@ -77,8 +79,9 @@ void stat_carrier_set(uint32_t tid, enum stat_carrier_kind kind);
 /* stat_alive -- add to the number of living tasks and keep its highest value. */
 void stat_alive(int n);
 
-#define STAT_ADD(hub, name, n)	((hub)->count[STAT_##name] += (n))
 #define stat_shared(name, n)	\
 	((void)__atomic_fetch_add(&stat_page->count[STAT_HUBS][STAT_##name], (uint64_t)(n), __ATOMIC_RELAXED))
+#define STAT_ADD(hub, name, n)	/* hub NULL: the caller runs none */ \
+	((hub) ? (void)((hub)->count[STAT_##name] += (n)) : stat_shared(name, n))
 
 #endif

@@ -57,6 +57,8 @@ struct task {
 	bool in_create;			/* inside pthread_create: MAP_STACK is answered */
 	uint8_t hog;			/* so many more times it is queued as one that was preempted */
 	bool vfork;			/* a child may be using this stack and thread pointer */
+	bool apart;			/* bound, and most of its calls are left to the kernel (bound.h) */
+	bool bound;			/* it owns its carrier; changes under task_lock, by the task itself (sched.h) */
 	bool sharers;			/* it made a process that shares its memory and thread pointer */
 	uint16_t reach;			/* its wake is for so many bytes above the call's frame, as a rule */
 	uint32_t timer;			/* heap index; under timer_hub's timer lock */

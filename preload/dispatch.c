@@ -4,6 +4,7 @@
  * foreign thread (no such name); a child of vfork, which shares both until it execs. Only tasks meet handlers.
  */
 #include <sys/prctl.h>
+#include "bound.h"
 #include "conf.h"
 #include "cpuclock.h"
 #include "credential.h"
@@ -113,9 +114,9 @@ static inline long handle(struct task *t, struct arch_frame *f)
 	t->frame = f;
 	if (unlikely(load_relaxed(&t->carrier->retake)))
 		sched_reattach(t);
-	if (unlikely(t->carrier->generation != load_relaxed(&carrier_generation)))
-		carrier_catch_up(&t->carrier->generation);
 	STAT_ADD(sched_hub(t), calls, 1);
+	if (unlikely(t->apart) && !bound_keeps((int)f->nr))
+		return GATE_NATIVE;
 	do
 		r = gate_table[f->nr](t, f);
 	while (signal_due(t) && r != GATE_NATIVE && signal_deliver(t, f, &r));

@@ -125,7 +125,7 @@ static int join(struct fd_waiter *w, struct task *t, int number, uint32_t events
 	if (!e)
 		return -EBADF;
 	lock_take(&e->lock);
-	r = registered(e, number, sched_hub(t));
+	r = registered(e, number, sched_helper(t));
 	if (r == 0 && seen && e->edges != *seen) {
 		r = 1;
 	} else if (r == 0) {

@@ -352,19 +352,22 @@ static void on_signal(int sig, siginfo_t *info, void *context)
 	}
 	if (!c || is_child(c, context))
 		return;
-	if ((c->hub || c->current) && c->mask != load_relaxed(&carrier_mask))
+	carrier_follow(&c->generation, c->bound);
+	if ((c->hub || c->current || c->bound) && c->mask != load_relaxed(&carrier_mask))
 		take_mask(c, context);
 	if (c->hub && !c->current)
 		poll_cut(c->hub);
 	bool allowed = inject_allowed(c, context);
 
-	if (what == CARRIER_KICK && allowed && inject_due(c->current, context))
+	if ((what == CARRIER_KICK || c->bound) && allowed && inject_due(c->current, context))
 		return;
 	inject_restart(c, context);
 	if (!allowed && c->current)
 		owe(c, what == CARRIER_PREEMPT ? CARRIER_OWES_TURN : CARRIER_OWES_SIGNALS);
-	else if (allowed && what == CARRIER_PREEMPT)
+	else if (allowed && what == CARRIER_PREEMPT && !c->bound)
 		preempt(c, context);
+	if (!allowed && c->bound && load_relaxed(&hub_unwatched))
+		hub_on_busy();
 }
 
 void inject_init(void)

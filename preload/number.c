@@ -6,6 +6,7 @@
 #include <linux/close_range.h>
 #include <sys/ioctl.h>
 #include "number.h"
+#include "bound.h"
 #include "clock.h"
 #include "log.h"
 #include "offload.h"
@@ -389,6 +390,8 @@ long number_close_range(struct task *t, struct arch_frame *f)
 		return GATE_NATIVE;
 	if (flags & CLOSE_RANGE_CLOEXEC)
 		return GATE_NATIVE;	/* ours are close-on-exec already */
+	if (flags & CLOSE_RANGE_UNSHARE && load_seq(&carrier_others))
+		return bound_apart(t);
 	if (!flags && load_relaxed(&task_count) > 1)
 		return close_each(t, first, last);
 	own_hold();

@@ -22,7 +22,7 @@ int process_id;
 
 long process_fork(struct task *t, struct arch_frame *f)
 {
-	uint32_t epoch = fd_shared(), generation = t->carrier->generation;
+	uint32_t epoch = fd_shared();
 	struct task saved;
 
 	STAT_ADD(sched_hub(t), forks, 1);
@@ -36,8 +36,13 @@ long process_fork(struct task *t, struct arch_frame *f)
 		return r;
 	}
 	process_id = (int)sys_getpid();
+	if (saved.apart) {
+		*t = saved;	/* it is gone, as all that is anew, and the way out of here looks at it */
+		signal_give_back(t);
+		gate_calls = 0;
+		return 0;
+	}
 	fork_child(t, &saved);
-	t->carrier->generation = generation;
 	fd_child(epoch);
 	signal_child(t);
 	return 0;

@@ -18,6 +18,7 @@ static uint32_t tasks ANEW;
 static uint64_t process_pending ANEW;	/* atomic */
 static bool held ANEW;		/* atomic: all tasks block CARRIER_SIGNAL */
 static siginfo_t process_info[SIGNALS + 1] ANEW;
+static uint32_t user;		/* atomic: who ran the process when that was asked last, for tasks that may not ask */
 
 /* Make another carrier take on the mask, one that runs a hub or one whose hub was taken, and wait for it a little: a signal that
  * it still took would not be pending. Spares, workers and the monitor block all. */
@@ -32,16 +33,16 @@ static void spread_mask(struct carrier *c, uint64_t mask)
 		SYS(__NR_sched_yield);
 }
 
-/* The caller sees to this carrier. Others must take it on at once where it blocks more, or a blocked signal would act through
- * them. */
+/* The caller sees to this carrier. Others must take it on at once where it blocks more, or a blocked signal would act through them;
+ * and where this one may end with its task: somebody must be there for what is let through. */
 static void set_real_mask(struct task *t, uint64_t mask)
 {
 	bool more = mask & ~load_relaxed(&carrier_mask);
 
 	store_seq(&carrier_mask, mask);
 	store_relaxed(&t->carrier->mask, mask);
-	for (struct carrier *c = more ? carrier_each(NULL) : NULL; c; c = carrier_each(c))
-		if (c != t->carrier && (load_acquire(&c->hub) || load_relaxed(&c->current)))
+	for (struct carrier *c = more || t->bound ? carrier_each(NULL) : NULL; c; c = carrier_each(c))
+		if (c != t->carrier && (load_acquire(&c->hub) || load_relaxed(&c->current) || (c->bound && load_acquire(&c->tid_word))))
 			spread_mask(c, mask);
 }
 
@@ -133,8 +134,16 @@ static void note(struct hub *me, struct task *t, int sig)
 	if (t->sigmask & signal_bit(sig) && !(t->sigwait & signal_bit(sig)))
 		return;
 	store_seq(&t->attention, 1);
-	if (!ready_wake(me, t, WAKE_SIGNAL) && load_relaxed(&t->on_cpu) && (!me || me->carrier->current != t))
+	const struct task *self = me ? me->carrier->current : task_self();
+
+	if (ready_wake(me, t, WAKE_SIGNAL) || !load_relaxed(&t->on_cpu) || t == self)
+		return;
+	if (self && self->apart && hub_on_busy) {	/* who knows what it may call: the monitor sends the kick */
+		__atomic_fetch_or(&t->carrier->owed, CARRIER_OWES_SIGNALS, __ATOMIC_SEQ_CST);
+		hub_on_busy();
+	} else {
 		inject_kick(t);
+	}
 }
 
 void signal_default(int sig)
@@ -238,7 +247,8 @@ void signal_information(struct task *t, int sig, siginfo_t *info)
 	info->si_signo = sig;
 	info->si_code = sig == SIGPIPE ? SI_USER : SI_TKILL;	/* a broken pipe, as a rule */
 	info->si_pid = (int)sys_getpid();
-	info->si_uid = (unsigned)SYS(__NR_getuid);
+	info->si_uid = t->apart ? load_relaxed(&user) : (unsigned)SYS(__NR_getuid);
+	store_relaxed(&user, info->si_uid);
 }
 
 int signal_take(struct task *t, uint64_t set, siginfo_t *info)
@@ -429,11 +439,26 @@ static void install(int sig, const struct uapi_sigaction *act)
 	sys_sigaction(sig, &real, NULL);
 }
 
+void signal_give_back(struct task *t)
+{
+	stack_t alt = {(void *)t->sigalt_sp, t->sigalt_size ? 0 : SS_DISABLE, t->sigalt_size};
+
+	for (int sig = 1; sig <= SIGNALS; sig++) {
+		struct uapi_sigaction act = action_get(sig);
+
+		if (action_ours(&act, sig))
+			sys_sigaction(sig, &act, NULL);
+	}
+	SYS(__NR_sigaltstack, &alt, NULL);
+	sys_sigmask(SIG_SETMASK, &t->sigmask, NULL);
+}
+
 void signal_init(struct task *t)
 {
 	action_on_change = install;
 	action_init();
 	sys_sigmask(SIG_SETMASK, NULL, &t->sigmask);
+	user = (uint32_t)SYS(__NR_getuid);
 	tasks = 1;
 	count(t, t->sigmask);
 	inject_init();
@@ -572,7 +597,7 @@ static long send_to(struct task *me, uint32_t tid, int sig)
 	if (!t)
 		r = tid >= TASK_TID_FIRST ? -ESRCH : GATE_NATIVE;
 	else if (sig == SETXID)
-		r = -ESRCH;	/* all tasks of a carrier share its credentials */
+		r = -ESRCH;	/* credential.c asks kernel threads instead */
 	else if (sig)
 		signal_send(sched_hub(me), t, sig);
 	lock_drop(&task_lock);

@@ -56,6 +56,9 @@ void signal_cover(void);
 
 void signal_child(struct task *t);
 
+/* signal_give_back -- handlers, stack and mask become the kernel's again: all is left to it from here on. */
+void signal_give_back(struct task *t);
+
 gate_handler signal_rt_sigaction, signal_rt_sigprocmask, signal_sigaltstack, signal_rt_sigpending, signal_rt_sigsuspend, signal_pause,
 	signal_tgkill, signal_tkill;
 

@@ -28,7 +28,7 @@ static long nap(struct task *t, int64_t deadline)
 static long wait_for(struct task *t, uint64_t set, siginfo_t *info, int64_t deadline)
 {
 	struct __kernel_timespec zero = {0, 0};
-	int number = fd_lend(__NR_signalfd4, -1, (long)&set, UAPI_SIGSET_SIZE, O_NONBLOCK | O_CLOEXEC);
+	int number = t->apart ? -1 : fd_lend(__NR_signalfd4, -1, (long)&set, UAPI_SIGSET_SIZE, O_NONBLOCK | O_CLOEXEC);
 	long r;
 
 	for (;;) {

@@ -11,6 +11,7 @@
 #include <sys/prctl.h>
 #include "thread.h"
 #include "action.h"
+#include "bound.h"
 #include "conf.h"
 #include "confine.h"
 #include "futex.h"
@@ -35,6 +36,20 @@ struct birth {
 	int *parent_tid, *child_tid;
 };
 
+static long start_bound(struct task *parent, struct task *t)
+{
+	long tid = t->tid;
+	int r = sched_start_bound(parent->carrier, t);	/* from here on it may have ended */
+
+	if (r < 0) {
+		signal_task_ended(t);
+		task_free(t);
+		return r;
+	}
+	STAT_ADD(sched_hub(parent), tasks_created, 1);
+	return tid;
+}
+
 static long make_task(struct task *parent, struct arch_frame *f, const struct birth *b)
 {
 	struct task *t = NULL;
@@ -48,8 +63,9 @@ static long make_task(struct task *parent, struct arch_frame *f, const struct bi
 	t->stack_lo = b->stack_lo;
 	t->stack_size = b->stack_top - b->stack_lo;
 	t->clear_tid = b->child_tid;
-	t->hub = sched_hub(parent);
+	t->hub = sched_helper(parent);
 	t->policy = parent->policy;
+	t->apart = parent->apart;
 	memcpy(t->name, parent->name, sizeof t->name);
 	sched_save_registers(parent->carrier, parent);
 	t->gs = parent->gs;
@@ -63,11 +79,13 @@ static long make_task(struct task *parent, struct arch_frame *f, const struct bi
 	user_copy(parent, b->parent_tid, &t->tid, sizeof t->tid);
 	t->sp = arch_prepare_clone((void *)b->stack_top, f);
 	stat_settle();
+	long tid = t->tid;
+
+	if (parent->bound)
+		return start_bound(parent, t);
 	STAT_ADD(t->hub, tasks_created, 1);
 	monitor_start();
 	sched_grow(parent);
-	long tid = t->tid;
-
 	ready_put(sched_hub(parent), t);
 	return tid;
 }
@@ -265,7 +283,9 @@ static bool is_task(struct task *t, uint64_t tid)
 
 long thread_priority(struct task *t, struct arch_frame *f)
 {
-	if (ARG1(f) != 0 /* PRIO_PROCESS */ || (uint32_t)ARG2(f) < TASK_TID_FIRST)
+	if (ARG1(f) == 0 /* PRIO_PROCESS */ && (!ARG2(f) || ARG2(f) == t->tid) && f->nr == __NR_setpriority)
+		return bound_nice(t, f);
+	if (ARG1(f) != 0 || (uint32_t)ARG2(f) < TASK_TID_FIRST)
 		return GATE_NATIVE;
 	return is_task(t, ARG2(f)) ? arch_syscall((long)f->nr, 0, 0, (long)ARG3(f), 0, 0, 0) : -ESRCH;
 }
@@ -446,48 +466,38 @@ long thread_sched_getaffinity(struct task *t, struct arch_frame *f)
 	return set ? affinity_out(t, (uint64_t *)ARG3(f), have, r) : r;
 }
 
-/* Handlers, stack and mask become the kernel's again. */
-static void give_back_signals(struct task *t)
-{
-	stack_t alt = {(void *)t->sigalt_sp, t->sigalt_size ? 0 : SS_DISABLE, t->sigalt_size};
-
-	for (int sig = 1; sig <= SIGNALS; sig++) {
-		struct uapi_sigaction act = action_get(sig);
-
-		if (action_ours(&act, sig))
-			sys_sigaction(sig, &act, NULL);
-	}
-	SYS(__NR_sigaltstack, &alt, NULL);
-	sys_sigmask(SIG_SETMASK, &t->sigmask, NULL);
-}
-
 /* A filter of system calls knows nothing of ours. With one task, everything is left to the kernel from here on. Programs ask with
  * a filter at NULL what the kernel can do: that sets none. */
-static void step_aside(struct task *t, uint64_t mode, uint64_t filter)
+static bool step_aside(struct task *t, uint64_t mode, uint64_t filter)
 {
 	uint64_t word;
 
 	if (load_relaxed(&task_count) > 1 || (mode == SECCOMP_MODE_FILTER && user_copy(t, &word, (void *)filter, sizeof word) < 0))
-		return;
-	give_back_signals(t);
+		return false;
+	signal_give_back(t);
+	sched_dismiss(t->carrier);
 	monitor_stop();
 	gate_calls = 0;
 	stat_why("the program has set a filter of system calls");
+	return true;
 }
 
 long thread_seccomp(struct task *t, struct arch_frame *f)
 {
-	if (ARG1(f) == SECCOMP_SET_MODE_STRICT || ARG1(f) == SECCOMP_SET_MODE_FILTER)
-		step_aside(t, ARG1(f) == SECCOMP_SET_MODE_FILTER ? SECCOMP_MODE_FILTER : SECCOMP_MODE_STRICT, ARG3(f));
-	return GATE_NATIVE;
+	if (ARG1(f) != SECCOMP_SET_MODE_STRICT && ARG1(f) != SECCOMP_SET_MODE_FILTER)
+		return GATE_NATIVE;
+	if (step_aside(t, ARG1(f) == SECCOMP_SET_MODE_FILTER ? SECCOMP_MODE_FILTER : SECCOMP_MODE_STRICT, ARG3(f)) ||
+	    (ARG1(f) == SECCOMP_SET_MODE_FILTER && ARG2(f) & SECCOMP_FILTER_FLAG_TSYNC))
+		return GATE_NATIVE;
+	return bound_apart(t);
 }
 
 long thread_prctl(struct task *t, struct arch_frame *f)
 {
-	if (ARG1(f) == PR_SET_SECCOMP) {
-		step_aside(t, ARG2(f), ARG3(f));
-		return GATE_NATIVE;
-	}
+	if (ARG1(f) == PR_SET_SECCOMP)
+		return step_aside(t, ARG2(f), ARG3(f)) ? GATE_NATIVE : bound_apart(t);
+	if (bound_prctl(f))
+		return bound_make(t);
 	if (ARG1(f) == PR_GET_NAME)
 		return user_copy(t, (void *)ARG2(f), t->name, sizeof t->name);
 	if (ARG1(f) == PR_GET_TID_ADDRESS)

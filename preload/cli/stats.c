@@ -38,6 +38,7 @@ static const struct {
 	 "kernel threads whose task blocked in the kernel"},
 	{CARRIER_MONITOR, "monitor_threads", "monitor_tids", "kernel threads that watch the hubs"},
 	{CARRIER_OFFLOAD, "offload_threads", "offload_tids", "kernel threads of the offload pool"},
+	{CARRIER_BOUND, "bound_threads", "bound_tids", "kernel threads that bound tasks own"},
 };
 
 static bool raw;	/* --raw */

@@ -166,6 +166,29 @@ static void of_wakes_and_time_outs_at_once_one_wins(void **state)
 	assert_true(claims - parks <= CROWD);	/* the last claim of each may have met `stop' */
 }
 
+static void wait_bound(struct task *t, void *arg)
+{
+	INVARIANT(sched_bind(t) == 0);
+	wait_often(t, arg);
+}
+
+static void of_wakes_and_time_outs_of_bound_tasks_one_wins(void **state)
+{
+	(void)state;
+	claims = parks = stop = 0;
+	for (int i = 0; i < CROWD; i++)
+		crowd[i] = world_task(i % 2 ? wait_bound : wait_often, NULL);
+	for (uintptr_t i = 1; i <= 3; i++)
+		world_task(wake_often, (void *)i);
+	while (load_relaxed(&world_alive) > CROWD)
+		world_sleep(world_main, MS);
+	store_relaxed(&stop, 1);
+	world_join();
+	assert_true(claims > 0);
+	assert_true(parks <= claims);
+	assert_true(claims - parks <= CROWD);
+}
+
 static void spinner(struct task *t, void *arg)
 {
 	while (!load_relaxed((uint32_t *)arg))
@@ -219,6 +242,7 @@ static int group(void)
 		cmocka_unit_test(a_wake_ends_a_wait_before_its_deadline),
 		cmocka_unit_test(a_signal_does_not_end_a_held_wait),
 		cmocka_unit_test(of_wakes_and_time_outs_at_once_one_wins),
+		cmocka_unit_test(of_wakes_and_time_outs_of_bound_tasks_one_wins),
 		cmocka_unit_test(a_task_that_only_yields_lets_deadlines_pass),
 		cmocka_unit_test(each_task_keeps_its_rounding_mode),
 	};
