@@ -34,9 +34,9 @@ static struct room *left;
 void launch_init(int id)
 {
 	parent = id ? id : sys_getpid();
-	real_execve = (__typeof__(real_execve))standin_next("execve", "GLIBC_2.2.5");
-	real_execvpe = (__typeof__(real_execvpe))standin_next("execvpe", "GLIBC_2.11");
-	real_fexecve = (__typeof__(real_fexecve))standin_next("fexecve", "GLIBC_2.2.5");
+	real_execve = (__typeof__(real_execve))standin_next("execve", NULL);
+	real_execvpe = (__typeof__(real_execvpe))standin_next("execvpe", NULL);
+	real_fexecve = (__typeof__(real_fexecve))standin_next("fexecve", NULL);
 	real_execveat = (__typeof__(real_execveat))dlsym(RTLD_NEXT, "execveat");	/* glibc 2.34 */
 	real_posix_spawn = (__typeof__(real_posix_spawn))standin_next("posix_spawn", "GLIBC_2.15");
 	real_posix_spawnp = (__typeof__(real_posix_spawnp))standin_next("posix_spawnp", "GLIBC_2.15");

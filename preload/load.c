@@ -198,7 +198,7 @@ int load_prctl(int option, long b, long c, long d, long e);
 STANDIN long load_syscall(long nr, long a, long b, long c, long d, long e, long f)
 {
 	if (unlikely(!real_syscall))
-		real_syscall = (__typeof__(real_syscall))standin_next("syscall", "GLIBC_2.2.5");
+		real_syscall = (__typeof__(real_syscall))standin_next("syscall", NULL);
 	if (clones_thread(nr, a))
 		activate_for_thread();
 	bool sets = sets_filter(nr, a);
@@ -215,7 +215,7 @@ STANDIN long load_syscall(long nr, long a, long b, long c, long d, long e, long 
 STANDIN int load_prctl(int option, long b, long c, long d, long e)
 {
 	if (unlikely(!real_prctl))
-		real_prctl = (__typeof__(real_prctl))standin_next("prctl", "GLIBC_2.2.5");
+		real_prctl = (__typeof__(real_prctl))standin_next("prctl", NULL);
 	if (unlikely(option == PR_SET_SECCOMP))
 		filter_begin();
 	int r = real_prctl(option, b, c, d, e);
@@ -230,9 +230,9 @@ __attribute__((constructor)) static void load(void)
 	if (!gnu_get_libc_version)
 		return;		/* another libc, by an inherited LD_PRELOAD */
 	start();
-	real_clone = (__typeof__(real_clone))standin_next("clone", "GLIBC_2.2.5");
-	real_syscall = (__typeof__(real_syscall))standin_next("syscall", "GLIBC_2.2.5");
-	real_prctl = (__typeof__(real_prctl))standin_next("prctl", "GLIBC_2.2.5");
+	real_clone = (__typeof__(real_clone))standin_next("clone", NULL);
+	real_syscall = (__typeof__(real_syscall))standin_next("syscall", NULL);
+	real_prctl = (__typeof__(real_prctl))standin_next("prctl", NULL);
 	if (conf.force && !activate())
 		activate_require();
 }

@@ -21,19 +21,22 @@
 	STANDS_FOR_ONE(ours, name, "GLIBC_2.34")
 
 /* standin_next -- what the name would stand for without us, in the version that programs are linked with: libc's of 2.34, or the
- * one that is given.
+ * one that is given; NULL where there is but one.
+ *
+ * A version that is not there is an error, for which the loader allocates: that must not be asked for in a name that an allocator
+ * calls while it starts (jemalloc calls syscall).
  *
  * Before glibc 2.36 dlsym(RTLD_NEXT) finds the oldest version, which takes other arguments. It is asked all the same, since dlvsym
  * passes over another object that stands before libc and gives no version.
  */
 static inline void *standin_next(const char *name, const char *version)
 {
-	void *next = dlsym(RTLD_NEXT, name), *libc = dlvsym(RTLD_NEXT, name, "GLIBC_2.34");
+	void *next = dlsym(RTLD_NEXT, name), *libc = version ? dlvsym(RTLD_NEXT, name, "GLIBC_2.34") : NULL;
 	Dl_info its, libcs;
 
-	if (!libc)
+	if (!libc && version)
 		libc = dlvsym(RTLD_NEXT, name, version);
-	if (!libc)
+	if (!libc && version)
 		(void)dlerror(); /* not the program's business */
 	INVARIANT(next != NULL);
 	if (!libc || libc == next || !dladdr(next, &its) || !dladdr(libc, &libcs) || its.dli_fbase != libcs.dli_fbase)
