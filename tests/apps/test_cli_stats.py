@@ -77,7 +77,8 @@ class Stats(Case):
                   "spare_threads": "1", "spare_tids": "101",
                   "monitor_threads": "1", "monitor_tids": "102",
                   "detached_threads": "0", "detached_tids": "-",
-                  "offload_threads": "0", "offload_tids": "-"}
+                  "offload_threads": "0", "offload_tids": "-",
+                  "bound_threads": "0", "bound_tids": "-"}
         for i, (name, _) in enumerate(counters()):
             wanted[name] = str(HUBS * i + 10 ** 12)
         self.assertEqual(got, wanted)
