@@ -40,6 +40,7 @@ WARN	:= -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wno-unu
 ifdef WERROR
 WARN	+= -Werror
 endif
+# DEBUG=1: unoptimised, with walks over whole structures (base.h: WALK).
 OPT	:= $(if $(DEBUG),-O1 -g3 -DDEBUG,-O2 -g)
 BASE	:= -std=gnu11 $(OPT) $(WARN) -fPIC -fvisibility=hidden -fno-stack-protector -U_FORTIFY_SOURCE \
 	   -fasynchronous-unwind-tables -fno-omit-frame-pointer -D_GNU_SOURCE -MMD -MP

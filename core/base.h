@@ -41,6 +41,13 @@ static inline size_t page_up(size_t n)
 /* INVARIANT -- die with one line and a backtrace when core is broken; in release builds as well. */
 #define INVARIANT(cond)	\
 	(likely(cond) ? (void)0 : base_die(__FILE__, __LINE__, #cond))
+/* WALK -- a check that goes over a whole structure: in builds with DEBUG=1 only. */
+#ifdef DEBUG
+#define WALK(call) (call)
+#else
+#define WALK(call) ((void)0)
+#endif
+
 void base_die(const char *file, int line, const char *what) __attribute__((noreturn, cold));
 
 /* Prints a backtrace; set by the preload layer, which may load an unwinder for it. */

@@ -29,6 +29,16 @@ static inline struct bucket *bucket_of(const uint32_t *addr)
 	return &buckets[h >> 50 & (BUCKETS - 1)];
 }
 
+/* Each waiter is where its predecessor says, and knows its bucket. */
+static void __attribute__((unused)) bucket_walk(const struct bucket *b)
+{
+	struct waiter *const *at = &b->first;
+
+	for (; *at; at = &(*at)->next)
+		INVARIANT((*at)->prev == (struct waiter **)at && (*at)->bucket == b);
+	INVARIANT(!b->first || b->end == (struct waiter **)at);
+}
+
 static void waiter_link(struct bucket *b, struct waiter *w)
 {
 	if (!b->first)
@@ -38,6 +48,7 @@ static void waiter_link(struct bucket *b, struct waiter *w)
 	w->bucket = b;
 	*b->end = w;
 	b->end = &w->next;
+	WALK(bucket_walk(b));
 }
 
 static void waiter_unlink(struct waiter *w)
@@ -48,6 +59,7 @@ static void waiter_unlink(struct waiter *w)
 	else
 		w->bucket->end = w->prev;
 	w->prev = NULL;
+	WALK(bucket_walk(w->bucket));
 }
 
 /* Take the waiter out of whatever bucket it was requeued to. */

@@ -50,11 +50,23 @@ static int grow(struct heap *h)
 	return 0;
 }
 
+#define WALK_MOST 256	/* nodes: a walk at each change of a large heap would be all that is done */
+
+/* No node is before its parent, and each knows its place. */
+static void __attribute__((unused)) heap_walk(const struct heap *h)
+{
+	for (uint32_t i = 0; i < h->count && i < WALK_MOST; i++) {
+		INVARIANT(*h->slots[i].index == i);
+		INVARIANT(!i || h->slots[(i - 1) / 4].key <= h->slots[i].key);
+	}
+}
+
 int heap_add(struct heap *h, int64_t key, uint32_t *index)
 {
 	if (h->count == h->room && grow(h))
 		return -ENOMEM;
 	sift_up(h, h->count++, (struct heap_slot){key, index});
+	WALK(heap_walk(h));
 	return 0;
 }
 
@@ -71,4 +83,5 @@ void heap_remove(struct heap *h, uint32_t *index)
 		sift_up(h, at, last);
 	else
 		sift_down(h, at, last);
+	WALK(heap_walk(h));
 }

@@ -114,6 +114,17 @@ void hub_push(struct hub *h, struct task *t)
 	hub_kick(h);
 }
 
+void hub_walk(const struct hub *h)
+{
+	struct task *const lists[] = {h->queue, h->hogs};
+	uint32_t n = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
+		for (const struct task *t = lists[i]; t; t = t->next)
+			n++;
+	INVARIANT(n == h->queued);
+}
+
 void hub_collect(struct hub *h)
 {
 	struct task *t, *next, *first = NULL;

@@ -68,6 +68,9 @@ void hub_push(struct hub *h, struct task *t);	/* into the inbox; wakes the hub *
 void hub_kick(struct hub *h);			/* only wake it */
 void hub_interrupt(struct hub *h);		/* end its wait even if that begins only now; for signal handlers */
 
+/* hub_walk -- are there as many tasks in its queues as it says? By the owner. */
+void hub_walk(const struct hub *h);
+
 /* hub_collect -- move the inbox into the run queue. */
 void hub_collect(struct hub *h);
 

@@ -33,6 +33,7 @@ static inline void lock_take(struct lock *l)
 
 static inline void lock_drop(struct lock *l)
 {
+	WALK(INVARIANT(load_relaxed(&l->held)));
 	store_release(&l->held, 0);
 }
 

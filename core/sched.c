@@ -305,6 +305,7 @@ void sched_loop(void *arg)
 		}
 		struct hub *h = c->hub;
 
+		WALK(hub_walk(h));
 		if (unlikely(c->generation != load_acquire(&carrier_generation)))
 			follow(c);
 		if (unlikely(c->mask != load_relaxed(&carrier_mask)))
