@@ -5,12 +5,12 @@
  * our kernel threads has waited for a CPU, the kernel tells, and the longest such time does not
  * count.
  *
- * Some of the calls, even with bad arguments, are for one kernel thread alone (setfsuid): who makes
- * them owns one from then on.
+ * Some of the calls, even with bad arguments, are for one kernel thread alone (setfsuid): each of the
+ * two threads that make them may own one from then on.
  *
  * threads: 2
  * timeout: 120
- * kthreads: any
+ * kthreads: 8
  */
 #define CHECK_LIMIT_S 120
 #include "check.h"
