@@ -3,7 +3,7 @@
 #include "lock.h"
 #include "sys.h"
 
-#define KEPT_PAGES 64u		/* of each kind so many lie together; what is more is mapped apart */
+#define KEPT_PAGES 96u		/* so many of a kind lie together; what is more is mapped apart */
 #define ANEW_PAGES 512u
 #define AWAY	   (64ul << 30)
 

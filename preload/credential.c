@@ -28,7 +28,7 @@ static struct {
 	struct ids ids;
 	int group_count;
 } state ANEW;
-static uint32_t groups[GROUPS] SPARSE;	/* the state's, where `grouped' */
+static uint32_t *groups;		/* GROUPS of them, the state's where `grouped'; made by the first change, never freed */
 static struct {
 	long nr, arg[3];
 } change ANEW;				/* the last one; under lock, and read by those who are waited for */
@@ -210,6 +210,8 @@ static long change_all(struct task *t, struct arch_frame *f)
 	struct carrier *c = t->carrier;
 	uint32_t now = load_relaxed(&carrier_generation) + 1;
 
+	if (f->nr == __NR_setgroups && !groups && !(groups = sys_map(GROUPS * sizeof *groups)))
+		return -ENOMEM;
 	long r = SYS(f->nr, ARG1(f), ARG2(f), ARG3(f));
 
 	if (r)

@@ -7,13 +7,13 @@
 #include "mem.h"
 #include "pages.h"
 
-#define CHUNK  1024
-#define CHUNKS 1024
+#define CHUNKS 8192	/* so the highest number is that of own.c as well */
 #define AHEAD  8
 #define EDGES  (EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET)
 #define ENDED  (EPOLLHUP | EPOLLERR)
 
 static struct fd *chunks[CHUNKS] SPARSE;	/* atomic pointers; never freed */
+static unsigned chunks_end;		/* atomic: none stands there or behind. Written under grow_lock */
 static struct lock grow_lock ANEW;
 static uint32_t fork_epoch ANEW;	/* atomic */
 
@@ -31,28 +31,35 @@ static struct age *ages[CHUNKS] ANEW;	/* the monitor's own, a row an entry; neve
 static struct fd *grow(unsigned number)
 {
 	lock_take(&grow_lock);
-	struct fd *chunk = chunks[number / CHUNK];
+	struct fd *chunk = chunks[number / FD_CHUNK];
 
 	if (!chunk) {
-		chunk = mem_get(CHUNK * sizeof *chunk);
-		store_release(&chunks[number / CHUNK], chunk);
+		chunk = mem_get(FD_CHUNK * sizeof *chunk);
+		store_release(&chunks[number / FD_CHUNK], chunk);
+		if (chunk && number / FD_CHUNK >= chunks_end)
+			store_release(&chunks_end, number / FD_CHUNK + 1);
 	}
 	lock_drop(&grow_lock);
-	return chunk ? &chunk[number % CHUNK] : NULL;
+	return chunk ? &chunk[number % FD_CHUNK] : NULL;
 }
 
 struct fd *fd_get(int number)
 {
-	if (unlikely((unsigned)number >= CHUNK * CHUNKS))
+	if (unlikely((unsigned)number >= FD_CHUNK * CHUNKS))
 		return NULL;
-	struct fd *chunk = load_acquire(&chunks[number / CHUNK]);
+	struct fd *chunk = load_acquire(&chunks[number / FD_CHUNK]);
 
-	return likely(chunk != NULL) ? &chunk[number % CHUNK] : grow((unsigned)number);
+	return likely(chunk != NULL) ? &chunk[number % FD_CHUNK] : grow((unsigned)number);
 }
 
 bool fd_known(unsigned number)
 {
-	return number < CHUNK * CHUNKS && load_acquire(&chunks[number / CHUNK]);
+	return number < FD_CHUNK * CHUNKS && load_acquire(&chunks[number / FD_CHUNK]);
+}
+
+unsigned fd_end(void)
+{
+	return load_acquire(&chunks_end) * FD_CHUNK;
 }
 
 enum fd_kind fd_kind_of(struct fd *e, int number)
@@ -232,7 +239,7 @@ static struct fd *known(const struct epoll_event *ev)
 {
 	unsigned number = (uint32_t)ev->data.u64;
 
-	return fd_known(number) ? &chunks[number / CHUNK][number % CHUNK] : NULL;
+	return fd_known(number) ? &chunks[number / FD_CHUNK][number % FD_CHUNK] : NULL;
 }
 
 /* With thousands of descriptors each event finds cold memory: entry, waiter, task, one by way of the other. They are fetched
@@ -277,13 +284,13 @@ static void rearm(const struct fd *e, int number)
 /* Returns whether the entry has a wait that has not been looked at. */
 static bool grow_older(struct fd *e, int number)
 {
-	struct age **row = &ages[number / CHUNK];
+	struct age **row = &ages[number / FD_CHUNK];
 
 	if (!load_relaxed(&e->first))
 		return false;
-	if (!*row && !(*row = mem_get_anew(CHUNK * sizeof(struct age))))
+	if (!*row && !(*row = mem_get_anew(FD_CHUNK * sizeof(struct age))))
 		return true;
-	struct age *a = *row + number % CHUNK;
+	struct age *a = *row + number % FD_CHUNK;
 
 	lock_take(&e->lock);
 	bool waits = e->first && e->hub;
@@ -311,11 +318,11 @@ bool fd_sweep(void)
 {
 	bool young = false;
 
-	for (unsigned c = 0; c < CHUNKS; c++) {
+	for (unsigned c = 0; c < load_acquire(&chunks_end); c++) {
 		struct fd *chunk = load_acquire(&chunks[c]);
 
-		for (unsigned i = 0; chunk && i < CHUNK; i++)
-			young |= grow_older(&chunk[i], (int)(c * CHUNK + i));
+		for (unsigned i = 0; chunk && i < FD_CHUNK; i++)
+			young |= grow_older(&chunk[i], (int)(c * FD_CHUNK + i));
 	}
 	return young;
 }
@@ -499,24 +506,24 @@ const struct own_kind fd_lent = {lent_move, lent_give};
 
 void fd_each_waiting(struct hub *h, poll_visit *fn)
 {
-	for (unsigned c = 0; c < CHUNKS; c++) {
+	for (unsigned c = 0; c < load_acquire(&chunks_end); c++) {
 		struct fd *chunk = load_acquire(&chunks[c]);
 
-		for (unsigned i = 0; chunk && i < CHUNK; i++) {
+		for (unsigned i = 0; chunk && i < FD_CHUNK; i++) {
 			struct fd *e = &chunk[i];
 			uint32_t events = 0;
 
 			if (!load_relaxed(&e->first) || load_relaxed(&e->hub) != h)
 				continue;
 			lock_take(&e->lock);
-			uint64_t data = (uint64_t)e->generation << 32 | (c * CHUNK + i);
+			uint64_t data = (uint64_t)e->generation << 32 | (c * FD_CHUNK + i);
 			bool waited = e->first && e->hub == h;
 
 			for (struct fd_waiter *w = e->first; w; w = w->next)
 				events |= w->events;
 			lock_drop(&e->lock);
 			if (waited)
-				fn(h, (int)(c * CHUNK + i), events, data);
+				fn(h, (int)(c * FD_CHUNK + i), events, data);
 		}
 	}
 }
@@ -529,8 +536,8 @@ uint32_t fd_shared(void)
 void fd_child(uint32_t epoch)
 {
 	fork_epoch = epoch;
-	for (unsigned c = 0; c < CHUNKS; c++)
-		for (unsigned i = 0; chunks[c] && i < CHUNK; i++) {
+	for (unsigned c = 0; c < load_acquire(&chunks_end); c++)
+		for (unsigned i = 0; chunks[c] && i < FD_CHUNK; i++) {
 			struct fd *e = &chunks[c][i];
 
 			if (!e->kind && !e->hub && !e->lock.held && !e->first && !e->lent)

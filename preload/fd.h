@@ -80,7 +80,11 @@ struct fd {
 /* fd_get -- the entry of a number; NULL when it is out of range or there is no memory: leave the call to the kernel. */
 struct fd *fd_get(int number);
 
-bool fd_known(unsigned number);	/* has its block of 1024 ever been asked for? */
+/* Entries are made FD_CHUNK at a time, few: a fork copies what was written, and the monitor and the child of a fork read all that
+ * were made. fd_known: were those around the number? fd_end: the number behind the last that was made. */
+#define FD_CHUNK 128
+bool fd_known(unsigned number);
+unsigned fd_end(void);
 
 /* fd_kind_of -- its kind, asked of the kernel where not known: the hub may be handed on meanwhile. For a task. */
 enum fd_kind fd_kind_of(struct fd *e, int number);

@@ -183,7 +183,7 @@ static bool find_file(char path[PATH_ROOM], uint32_t *owner)
 
 static void look(void)
 {
-	static char path[PATH_ROOM] SPARSE;
+	static char path[PATH_ROOM] ANEW;
 	uint32_t owner;
 
 	known.looked = true;
@@ -406,7 +406,7 @@ static bool name_new(char to[PATH_ROOM], const char *path)
 
 static long write_learned(void)
 {
-	static char name[PATH_ROOM] SPARSE;
+	static char name[PATH_ROOM] ANEW;
 	struct header *h = (void *)learned.at;
 	struct statx st;
 

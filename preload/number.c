@@ -339,11 +339,11 @@ long number_dup3(struct task *t, struct arch_frame *f)
 
 static void forget_range(unsigned first, unsigned last)
 {
-	for (unsigned n = first; n <= last && n < 1u << 20; n++) {
-		struct fd *e = (n & 1023) == 0 && !fd_known(n) ? NULL : fd_get((int)n);
+	for (unsigned n = first; n <= last && n < fd_end(); n++) {
+		struct fd *e = fd_known(n) ? fd_get((int)n) : NULL;
 
 		if (!e)
-			n |= 1023;	/* nothing is known of the whole chunk */
+			n |= FD_CHUNK - 1;	/* nothing is known of the whole chunk */
 		else if ((load_relaxed(&e->kind) || e->hub || e->first) && !own_has((int)n))
 			fd_closing((int)n);
 	}
