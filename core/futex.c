@@ -106,7 +106,7 @@ static long wait_foreign(struct futex_foreign *f, struct bucket *b, int64_t dead
 }
 
 /* A page that another thread has yet to provide is waited for here, where the hub can be handed on, and not under a lock. */
-static long touch(struct task *t, uint32_t *addr)
+static long look_first(struct task *t, uint32_t *addr, uint32_t expected)
 {
 	uint32_t value;
 
@@ -116,25 +116,25 @@ static long touch(struct task *t, uint32_t *addr)
 
 	if (likely(t != NULL))
 		sched_native_end(t);
-	return r;
+	return r < 0 ? r : value == expected ? 0 : -EAGAIN;
 }
 
 long futex_wait(struct task *t, struct futex_foreign *foreign, uint32_t *addr, uint32_t expected, uint32_t bits,
 		int64_t deadline_ns)
 {
 	struct bucket *b = bucket_of(addr);
-	struct waiter w = {.addr = addr, .bits = bits, .task = t, .foreign = foreign};
 	uint32_t value;
-	long r = touch(t, addr);
+	long r = look_first(t, addr, expected);
 
 	if (r < 0)
 		return r;
+	struct waiter w = {.addr = addr, .bits = bits, .task = t, .foreign = foreign};
+
 	if (t)
 		sched_arm(t, PARK_FUTEX);
 	else
 		store_relaxed(&foreign->word, 1);
-	lock_take(&b->lock);
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	lock_take(&b->lock);	/* seen by whoever stores to *addr after our look, as futex_wake does */
 	r = arch_user_load(addr, &value);
 	if (r < 0 || value != expected) {
 		lock_drop(&b->lock);

@@ -25,9 +25,11 @@ static inline void lock_pause(unsigned n)
 		SYS(__NR_sched_yield);
 }
 
+/* lock_take -- after it, loads see what was stored before any later look at `held' by others: on this processor the exchange is a
+ * full barrier (futex.c leans on it). */
 static inline void lock_take(struct lock *l)
 {
-	for (unsigned n = 0; unlikely(__atomic_exchange_n(&l->held, 1, __ATOMIC_ACQUIRE)); n++)
+	for (unsigned n = 0; unlikely(__atomic_exchange_n(&l->held, 1, __ATOMIC_SEQ_CST)); n++)
 		lock_pause(n);
 }
 

@@ -8,7 +8,7 @@
 #define AWAY	   (64ul << 30)
 
 static char kept_pages[KEPT_PAGES * PAGE] __attribute__((section(".bss.kept")));	/* no page table but our variables' */
-static uint64_t kept_used[KEPT_PAGES / 64], anew_used[ANEW_PAGES / 64] ANEW;	/* under their locks: a bit a page */
+static uint64_t kept_used[(KEPT_PAGES + 63) / 64], anew_used[(ANEW_PAGES + 63) / 64] ANEW;	/* under their locks: a bit a page */
 static struct lock locks[2] ANEW;
 static bool wiped;		/* the kernel wipes what is anew */
 

@@ -14,8 +14,12 @@ static inline void warm(const struct task *t)
 		return;		/* a coroutine's stack: who knows where that ends */
 	if (n > t->stack_size - up)
 		n = t->stack_size - up;
-	for (uintptr_t i = 0; i < n; i += 64)
-		(void)sp[i];
+	const volatile char *end = sp + n;
+
+	for (; sp + 192 < end; sp += 256)
+		(void)sp[0], (void)sp[64], (void)sp[128], (void)sp[192];
+	for (; sp < end; sp += 64)
+		(void)sp[0];
 	(void)fs[0];
 	(void)fs[0x80];
 	(void)fs[0x300];

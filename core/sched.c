@@ -125,9 +125,8 @@ static void sleep_bound(struct task *t, int64_t deadline_ns)
 
 enum wake sched_park(struct task *t, int64_t deadline_ns)
 {
-	struct hub *h = sched_hub(t);
+	struct hub *h = sched_hub(t);	/* NULL: bound */
 
-	STAT_ADD(h, parks, 1);
 	/* A signal that came before we were armed found nobody to wake. */
 	if (unlikely(load_seq(&t->sigpending) & (~t->sigmask | t->sigwait)) && cas(&t->wake, WAKE_ARMED, WAKE_SIGNAL)) {
 		t->park = PARK_RUNNING;
@@ -135,9 +134,11 @@ enum wake sched_park(struct task *t, int64_t deadline_ns)
 		store_relaxed(&t->wake, WAKE_NONE);
 		return WAKE_SIGNAL;
 	}
-	if (unlikely(t->bound)) {
+	if (unlikely(!h)) {
+		stat_shared(parks, 1);
 		sleep_bound(t, deadline_ns);
 	} else {
+		STAT_ADD(h, parks, 1);
 		if (deadline_ns != FOREVER)
 			timer_add(h, t, deadline_ns);
 		leave(t);

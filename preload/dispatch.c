@@ -107,58 +107,64 @@ static struct verdict foreign(struct task *t, struct arch_frame *f)
 	return (struct verdict){(long)f->nr, 0};
 }
 
+/* Handlers of signals that are due run now; one that restarts the call has it made again. */
+static __attribute__((noinline)) long deliver(struct task *t, struct arch_frame *f, long r)
+{
+	while (signal_due(t) && r != GATE_NATIVE && signal_deliver(t, f, &r))
+		r = gate_table[f->nr](t, f);
+	return r;
+}
+
 static inline long handle(struct task *t, struct arch_frame *f)
 {
-	long r;
-
 	t->frame = f;
 	if (unlikely(load_relaxed(&t->carrier->retake)))
 		sched_reattach(t);
 	STAT_ADD(sched_hub(t), calls, 1);
 	if (unlikely(t->apart) && !bound_keeps((int)f->nr))
 		return GATE_NATIVE;
-	do
-		r = gate_table[f->nr](t, f);
-	while (signal_due(t) && r != GATE_NATIVE && signal_deliver(t, f, &r));
-	return r == -ERESTARTSYS ? -EINTR : r;
-}
+	long r = gate_table[f->nr](t, f);
 
-/* Something could not be done where a signal found the task in Weft, or the monitor saw it there: do it now. */
-static __attribute__((noinline)) void settle(struct task *t, struct arch_frame *f, long *r)
-{
-	struct carrier *c = t->carrier;
-	uint32_t owed = exchange(&c->owed, 0);
-	bool same = c->hub && c->hub->turns == load_relaxed(&c->owed_turn);
-
-	t->frame = f;
-	sched_native_end(t);
-	if (owed & CARRIER_OWES_TURN && same && t->carrier == c) {
-		stat_shared(preemptions, 1);
-		sched_give_way(t);
-	}
-	if (signal_due(t) && *r != GATE_NATIVE)
-		signal_deliver(t, f, r);
-	t->frame = NULL;
+	if (unlikely(signal_due(t)))
+		r = deliver(t, f, r);
+	return unlikely(r == -ERESTARTSYS) ? -EINTR : r;
 }
 
 /* The way out of the gate. From the store to depth on a signal that finds the program's own code acts at once; one that came
- * before is owed. (A child of vfork is about to use this stack and this carrier's mask: nothing may move then.) */
-static inline void leave_gate(struct task *t, struct arch_frame *f, long *r)
+ * before is owed: true. (A child of vfork is about to use this stack and this carrier's mask: nothing may move then.) */
+static inline bool step_out(struct task *t, const struct arch_frame *f, long r)
 {
-	for (;;) {
-		struct carrier *c = t->carrier;
+	struct carrier *c = t->carrier;
 
-		if (*r == GATE_NATIVE) {
-			c->native_pc = arch_frame_pc(f);
-			c->native_nr = f->nr;
-		}
-		barrier();
-		store_relaxed(&c->depth, 0);
-		barrier();
-		if (likely(!load_relaxed(&c->owed)) || t->vfork)
-			return;
-		settle(t, f, r);
+	if (r == GATE_NATIVE) {
+		c->native_pc = arch_frame_pc(f);
+		c->native_nr = f->nr;
 	}
+	barrier();
+	store_relaxed(&c->depth, 0);
+	barrier();
+	return unlikely(load_relaxed(&c->owed)) && !t->vfork;
+}
+
+/* Something could not be done where a signal found the task in Weft, or the monitor saw it there: do it now. */
+static __attribute__((noinline)) long settle(struct task *t, struct arch_frame *f, long r)
+{
+	do {
+		struct carrier *c = t->carrier;
+		uint32_t owed = exchange(&c->owed, 0);
+		bool same = c->hub && c->hub->turns == load_relaxed(&c->owed_turn);
+
+		t->frame = f;
+		sched_native_end(t);
+		if (owed & CARRIER_OWES_TURN && same && t->carrier == c) {
+			stat_shared(preemptions, 1);
+			sched_give_way(t);
+		}
+		if (signal_due(t) && r != GATE_NATIVE)
+			signal_deliver(t, f, &r);
+		t->frame = NULL;
+	} while (step_out(t, f, r));
+	return r;
 }
 
 struct verdict dispatch(struct arch_frame *f);
@@ -178,7 +184,8 @@ struct verdict dispatch(struct arch_frame *f)
 	t->frame = NULL;
 	if (r == GATE_NATIVE)
 		STAT_ADD(sched_hub(t), calls_native, 1);
-	leave_gate(t, f, &r);
+	if (step_out(t, f, r))
+		r = settle(t, f, r);
 	return r == GATE_NATIVE ? (struct verdict){(long)f->nr, 0} : (struct verdict){r, 1};
 }
 

@@ -111,39 +111,44 @@ static long wait(struct task *t, struct futex_foreign *foreign, struct arch_fram
 	return r == -EINTR && deadline == FOREVER ? -ERESTARTSYS : r;
 }
 
+/* What is looked at under a lock is asked for before, when the page can still be waited for. */
+static __attribute__((noinline)) long operate_on_two(struct task *t, struct arch_frame *f, int cmd)
+{
+	uint32_t *addr = (uint32_t *)ARG1(f), *addr2 = (uint32_t *)ARG5(f), encoded = (uint32_t)ARG6(f), word;
+	int most = (int)ARG3(f), most2 = (int)ARG4(f);
+
+	if (cmd != FUTEX_WAKE_OP && (most < 0 || most2 < 0))
+		return -EINVAL;
+	if (cmd != FUTEX_REQUEUE && user_load(t, cmd == FUTEX_WAKE_OP ? addr2 : addr, &word) < 0)
+		return -EFAULT;
+	struct hub *me = t ? sched_hub(t) : NULL;
+
+	if (cmd == FUTEX_WAKE_OP)
+		return futex_wake_op(me, addr, most, addr2, most2, encoded);
+	return futex_requeue(me, addr, most, addr2, most2, cmd == FUTEX_CMP_REQUEUE ? &encoded : NULL);
+}
+
 static long operate(struct task *t, struct futex_foreign *foreign, struct arch_frame *f)
 {
 	uint32_t *addr = (uint32_t *)ARG1(f), val = (uint32_t)ARG3(f), expected = (uint32_t)ARG6(f);
 	int op = (int)ARG2(f), clock = op & FUTEX_CLOCK_REALTIME ? CLOCK_REALTIME : CLOCK_MONOTONIC;
 	struct __kernel_timespec *ts = (void *)ARG4(f);
-	bool looks = (op & FUTEX_CMD_MASK) == FUTEX_CMP_REQUEUE || (op & FUTEX_CMD_MASK) == FUTEX_WAKE_OP;
-	uint32_t word;
 
 	if (op & FUTEX_CLOCK_REALTIME && (op & FUTEX_CMD_MASK) != FUTEX_WAIT_BITSET)
 		return -ENOSYS;
-	if (((op & FUTEX_CMD_MASK) == FUTEX_REQUEUE || (op & FUTEX_CMD_MASK) == FUTEX_CMP_REQUEUE) &&
-	    ((int)val < 0 || (int)ARG4(f) < 0))
-		return -EINVAL;
-	/* What is looked at under a lock is asked for before, when the page can still be waited for. */
-	if (looks && user_load(t, (op & FUTEX_CMD_MASK) == FUTEX_WAKE_OP ? (uint32_t *)ARG5(f) : addr, &word) < 0)
-		return -EFAULT;
-	struct hub *me = t ? sched_hub(t) : NULL;
-
 	switch (op & FUTEX_CMD_MASK) {
 	case FUTEX_WAIT:
 		return wait(t, foreign, f, ~0u, user_deadline(t, ts));
 	case FUTEX_WAIT_BITSET:
 		return wait(t, foreign, f, expected, absolute(t, ts, clock));
 	case FUTEX_WAKE:
-		return futex_wake(me, addr, (int)val, ~0u);
+		return futex_wake(t ? sched_hub(t) : NULL, addr, (int)val, ~0u);
 	case FUTEX_WAKE_BITSET:
-		return expected ? futex_wake(me, addr, (int)val, expected) : -EINVAL;
+		return expected ? futex_wake(t ? sched_hub(t) : NULL, addr, (int)val, expected) : -EINVAL;
 	case FUTEX_REQUEUE:
-		return futex_requeue(me, addr, (int)val, (uint32_t *)ARG5(f), (int)ARG4(f), NULL);
 	case FUTEX_CMP_REQUEUE:
-		return futex_requeue(me, addr, (int)val, (uint32_t *)ARG5(f), (int)ARG4(f), &expected);
 	case FUTEX_WAKE_OP:
-		return futex_wake_op(me, addr, (int)val, (uint32_t *)ARG5(f), (int)ARG4(f), expected);
+		return operate_on_two(t, f, op & FUTEX_CMD_MASK);
 	default:
 		return GATE_NATIVE;
 	}
@@ -183,7 +188,7 @@ static long wake_kernel(struct arch_frame *f, long woken)
 }
 
 /* A waiter is in the kernel where the call that it makes could not be redirected. */
-static long operate_everywhere(struct task *t, struct arch_frame *f)
+static inline __attribute__((always_inline)) long operate_everywhere(struct task *t, struct arch_frame *f)
 {
 	long r = operate(t, NULL, f);
 

@@ -223,6 +223,11 @@ static bool take_user_fault(ucontext_t *uc)
 {
 	greg_t *pc = &uc->uc_mcontext.gregs[REG_RIP];
 
+	for (const struct arch_fixup *x = __start_arch_fixups; x < __stop_arch_fixups; x++)
+		if (*pc == (greg_t)&x->at + x->at) {
+			*pc = (greg_t)&x->to + x->to;
+			return true;
+		}
 	if ((uintptr_t)*pc - (uintptr_t)arch_user_start >= (uintptr_t)(arch_user_end - arch_user_start))
 		return false;
 	*pc = (greg_t)arch_user_fault;

@@ -195,21 +195,29 @@ STANDS_FOR_ONE(load_prctl, prctl, "GLIBC_2.2.5");
 long load_syscall(long nr, long a, long b, long c, long d, long e, long f);
 int load_prctl(int option, long b, long c, long d, long e);
 
-STANDIN long load_syscall(long nr, long a, long b, long c, long d, long e, long f)
+/* One that may make the first thread, or set a filter. */
+static __attribute__((noinline)) long watched_syscall(long nr, long a, long b, long c, long d, long e, long f)
 {
-	if (unlikely(!real_syscall))
-		real_syscall = (__typeof__(real_syscall))standin_next("syscall", NULL);
 	if (clones_thread(nr, a))
 		activate_for_thread();
 	bool sets = sets_filter(nr, a);
 
-	if (unlikely(sets))
+	if (sets)
 		filter_begin();
 	long r = real_syscall(nr, a, b, c, d, e, f);
 
-	if (unlikely(sets) && r >= 0)
+	if (sets && r >= 0)
 		confine_note();
 	return r;
+}
+
+STANDIN long load_syscall(long nr, long a, long b, long c, long d, long e, long f)
+{
+	if (unlikely(!real_syscall))
+		real_syscall = (__typeof__(real_syscall))standin_next("syscall", NULL);
+	if (unlikely(nr == __NR_clone || nr == __NR_clone3 || nr == __NR_prctl || nr == __NR_seccomp))
+		return watched_syscall(nr, a, b, c, d, e, f);
+	return real_syscall(nr, a, b, c, d, e, f);
 }
 
 STANDIN int load_prctl(int option, long b, long c, long d, long e)

@@ -240,7 +240,7 @@ long thread_set_robust_list(struct task *t, struct arch_frame *f)
 	if (ARG2(f) != sizeof(struct robust_list_head))
 		return -EINVAL;
 	t->robust = (void *)ARG1(f);
-	if (t->tid == (uint32_t)sys_getpid() && t->carrier->tid == (int)t->tid)	/* it dies with the process: the kernel walks it */
+	if (t->tid == (uint32_t)process_id && t->carrier->tid == (int)t->tid)	/* it dies with the process: the kernel walks it */
 		return SYS(__NR_set_robust_list, ARG1(f), ARG2(f));
 	return 0;
 }
@@ -509,7 +509,7 @@ long thread_prctl(struct task *t, struct arch_frame *f)
 	if (user_text(t, name, (const char *)ARG2(f), sizeof name) < 0)
 		return -EFAULT;
 	memcpy(t->name, name, sizeof name);
-	if (t->tid == (uint32_t)sys_getpid())
+	if (t->tid == (uint32_t)process_id)
 		return GATE_NATIVE;	/* the process's name, as others see it */
 	return 0;
 }

@@ -156,7 +156,8 @@ long arch_clone(unsigned long flags, void *stack_top, void (*fn)(void *), void *
 void sched_started(void);
 
 /* Accesses to memory of the program that may not be there. All return 0, or -EFAULT where a page cannot be read or written: the
- * handler of SIGSEGV and SIGBUS leads a fault between arch_user_start and arch_user_end to arch_user_fault. They use no stack.
+ * handler of SIGSEGV and SIGBUS leads a fault between arch_user_start and arch_user_end, where no stack is used, to
+ * arch_user_fault, and one at an instruction of the table of fixups to where its row says.
  * A page that another thread has yet to provide is waited for by the kernel, so the caller holds no lock.
  *
  * arch_user_copy   n bytes, either side may be the program's; memory that overlaps is copied upwards
@@ -164,9 +165,33 @@ void sched_started(void);
  * arch_user_cas    store `next' where *was stands; *was becomes what stood there
  */
 long arch_user_copy(void *to, const void *from, size_t n);
-long arch_user_load(const uint32_t *from, uint32_t *to);
 long arch_user_cas(uint32_t *at, uint32_t *was, uint32_t next);
 extern char arch_user_start[], arch_user_end[], arch_user_fault[];
+
+struct arch_fixup {
+	int32_t at, to;		/* from the field itself */
+};
+extern const struct arch_fixup __start_arch_fixups[], __stop_arch_fixups[];	/* made by the linker */
+
+static inline long arch_user_load(const uint32_t *from, uint32_t *to)
+{
+	long r;
+
+	__asm__ volatile("xor %k0, %k0\n"
+			 "1:	mov %2, %1\n"
+			 "2:\n"
+			 "	.pushsection .text.unlikely, \"ax\", @progbits\n"
+			 "3:	mov $-14, %0\n"	/* -EFAULT */
+			 "	jmp 2b\n"
+			 "	.popsection\n"
+			 "	.pushsection arch_fixups, \"a\", @progbits\n"
+			 "	.long 1b - ., 3b - .\n"
+			 "	.popsection"
+			 : "=&r"(r), "=&r"(*to)
+			 : "m"(*(const volatile uint32_t *)from)
+			 : "cc", "memory");
+	return r;
+}
 
 struct arch_vector {
 	uint8_t area[512];

@@ -48,16 +48,6 @@ function arch_user_copy
 	.cfi_endproc
 	.size	arch_user_copy, . - arch_user_copy
 
-/* long arch_user_load(const uint32_t *from, uint32_t *to) */
-function arch_user_load
-	.cfi_startproc
-	mov	(%rdi), %eax
-	mov	%eax, (%rsi)
-	xor	%eax, %eax
-	ret
-	.cfi_endproc
-	.size	arch_user_load, . - arch_user_load
-
 /* long arch_user_cas(uint32_t *at, uint32_t *was, uint32_t next) */
 function arch_user_cas
 	.cfi_startproc
