@@ -62,10 +62,8 @@ static inline uint64_t signal_mask_in(uint64_t mask, int sig, const struct uapi_
 	return mask | act->mask | (act->flags & SA_NODEFER ? 0 : signal_bit(sig));
 }
 
-/* signal_mask_changed -- after every change of task.sigmask: what it lets through must get through to it, what nobody lets through
- * stays in the kernel. signal_mask_moved does the same but for the kernel's mask of the calling thread: it returns true when that
- * is to become its carrier's `mask'. */
-void signal_mask_changed(struct task *t);
+/* signal_mask_moved -- signal_mask_changed (signal.h) but for the kernel's mask of the calling thread: it returns true when that is
+ * to become its carrier's `mask'. */
 bool signal_mask_moved(struct task *t);
 
 #endif

@@ -1,6 +1,5 @@
 /* sigcall.c -- the calls about what one thread blocks, and where its handlers run: they touch the caller alone */
 #include "signal.h"
-#include "inject.h"
 #include "user.h"
 
 long signal_rt_sigprocmask(struct task *t, struct arch_frame *f)

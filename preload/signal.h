@@ -42,6 +42,10 @@ int signal_take(struct task *t, uint64_t set, siginfo_t *info);
 /* signal_send -- to a task, as tgkill does. */
 void signal_send(struct hub *me, struct task *t, int sig);
 
+/* signal_mask_changed -- after every change of task.sigmask: what it lets through must get through to it, what nobody lets through
+ * stays in the kernel. */
+void signal_mask_changed(struct task *t);
+
 /* signal_mask_enter, signal_mask_leave -- the mask that ppoll and its kin hold while they wait. */
 long signal_mask_enter(struct task *t, const uint64_t *mask, size_t size);
 void signal_mask_leave(struct task *t, long result);

@@ -7,7 +7,6 @@
 #include <sys/signalfd.h>
 #include "sigwait.h"
 #include "clock.h"
-#include "inject.h"
 #include "number.h"
 #include "signal.h"
 #include "user.h"

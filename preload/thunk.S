@@ -11,13 +11,9 @@
  *
  * To the slot: rcx = 0, rax the number: not ours, jump to the original instruction. Else rax is the result.
  */
-#define SLOTS 4096
+#include "asm.h"
 
-	.macro push_cfi reg
-	push	%\reg
-	.cfi_adjust_cfa_offset 8
-	.cfi_rel_offset \reg, 0
-	.endm
+#define SLOTS 4096
 
 	.text
 	.globl	gate_entry

@@ -28,52 +28,55 @@ bool user_readable(const void *p, size_t n)
 	return can_copy(from) && can_copy(last);
 }
 
-int user_copy(struct task *t, void *to, const void *from, size_t n)
+/* Around each access: while the kernel waits for a page the hub may be handed on. */
+static inline void begin(struct task *t)
 {
 	if (likely(t != NULL))
 		sched_native_begin(t);
-	long r = arch_user_copy(to, from, n);
+}
 
+static inline int end(struct task *t, long r)
+{
 	if (likely(t != NULL))
 		sched_native_end(t);
 	return (int)r;
+}
+
+int user_copy(struct task *t, void *to, const void *from, size_t n)
+{
+	begin(t);
+	long r = arch_user_copy(to, from, n);
+
+	return end(t, r);
 }
 
 int user_load(struct task *t, const uint32_t *from, uint32_t *to)
 {
-	if (likely(t != NULL))
-		sched_native_begin(t);
+	begin(t);
 	long r = arch_user_load(from, to);
 
-	if (likely(t != NULL))
-		sched_native_end(t);
-	return (int)r;
+	return end(t, r);
 }
 
 int user_cas(struct task *t, uint32_t *at, uint32_t *was, uint32_t next)
 {
-	if (likely(t != NULL))
-		sched_native_begin(t);
+	begin(t);
 	long r = arch_user_cas(at, was, next);
 
-	if (likely(t != NULL))
-		sched_native_end(t);
-	return (int)r;
+	return end(t, r);
 }
 
 long user_text(struct task *t, char *to, const char *from, size_t n)
 {
 	long at = 0, r = 0;
 
-	if (likely(t != NULL))
-		sched_native_begin(t);
+	begin(t);
 	for (; at < (long)n - 1 && r == 0; at++) {
 		r = arch_user_copy(to + at, from + at, 1);
 		if (r == 0 && !to[at])
 			break;
 	}
-	if (likely(t != NULL))
-		sched_native_end(t);
+	end(t, 0);
 	to[at] = 0;
 	return r < 0 ? r : at;
 }

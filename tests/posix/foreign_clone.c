@@ -1,50 +1,19 @@
 /* foreign_clone.c -- a thread made by clone(2) itself, without libc's help, meets pthreads on
  * futexes
  *
- * It shares everything but has no thread-local storage of its own, so it makes system calls by hand
- * and calls no library.
- *
  * threads: 2
  * kthreads: any
  * blocked: 100
  */
 #include "check.h"
-#include <linux/futex.h>
-#include <limits.h>
-#include <sched.h>
+#include "foreign.h"
 
-enum { STACK = 64 << 10, ROUNDS = 200 };
+enum { ROUNDS = 200 };
 
 static uint32_t word_a, word_b;
 static int alive;
 static char *stack;
 static struct step arrived = STEP_INIT;
-
-static inline long raw(long number, long a, long b, long c, long d)
-{
-	register long r10 __asm__("r10") = d;
-	long result;
-
-	__asm__ volatile("syscall"
-			 : "=a"(result)
-			 : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10)
-			 : "rcx", "r11", "memory");
-	return result;
-}
-
-static inline void raw_set_and_wake(uint32_t *word, uint32_t value)
-{
-	__atomic_store_n(word, value, __ATOMIC_SEQ_CST);
-	raw(SYS_futex, (long)word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, INT_MAX, 0);
-}
-
-static inline void raw_wait_for(uint32_t *word, uint32_t value)
-{
-	uint32_t now;
-
-	while ((now = __atomic_load_n(word, __ATOMIC_SEQ_CST)) != value)
-		raw(SYS_futex, (long)word, FUTEX_WAIT | FUTEX_PRIVATE_FLAG, (long)now, 0);
-}
 
 /* As raw_wait_for, with a syscall behind an instruction that names its operand by its distance, so that it can be repeated near to
  * it only. Compilers make such ones by chance. */
@@ -90,17 +59,6 @@ static int wait_for_five(void *arg)
 	return 0;
 }
 
-static void clone_start(int (*main)(void *))
-{
-	int flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD |
-		    CLONE_SYSVSEM | CLONE_CHILD_CLEARTID | CLONE_CHILD_SETTID;
-
-	__atomic_store_n(&alive, -1, __ATOMIC_SEQ_CST);
-	CHECK(clone(main, stack + STACK, flags, NULL, NULL, NULL, &alive) > 0);
-}
-
-/* The end of such a thread clears its id and wakes who waits there; that futex is not a private
- * one. */
 static void clone_join(void)
 {
 	int now;
@@ -129,7 +87,7 @@ static void it_wakes_a_waiting_pthread(void)
 		step_wait(&arrived, 2);
 		if (i == 0)
 			let_block();
-		clone_start(unlock_once);
+		foreign_start(unlock_once, stack, &alive);
 		threads_join(threads, 2);
 		clone_join();
 	}
@@ -147,7 +105,7 @@ static void *answer(void *arg)
 static void it_plays_ping_pong_with_a_pthread(void)
 {
 	word_a = word_b = 0;
-	clone_start(play_ping_pong);
+	foreign_start(play_ping_pong, stack, &alive);
 	thread_join(thread_start(answer, NULL));
 	clone_join();
 }
@@ -164,7 +122,7 @@ static void *answer_from_near(void *arg)
 static void it_wakes_a_pthread_whose_call_cannot_be_moved(void)
 {
 	word_a = word_b = 0;
-	clone_start(play_ping_pong);
+	foreign_start(play_ping_pong, stack, &alive);
 	thread_join(thread_start(answer_from_near, NULL));
 	clone_join();
 }
@@ -184,7 +142,7 @@ static void one_wake_reaches_both_kinds_of_waiters(void)
 
 		word_a = 0;
 		step_reset(&arrived);
-		clone_start(wait_for_five);
+		foreign_start(wait_for_five, stack, &alive);
 		threads_start(threads, 2, wait_with_it);
 		step_wait(&arrived, 2);
 		if (i == 0)
@@ -198,9 +156,7 @@ static void one_wake_reaches_both_kinds_of_waiters(void)
 int main(void)
 {
 	check_begin();
-	stack = (char *)mmap(NULL, STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
-			     0);
-	CHECK(stack != MAP_FAILED);
+	stack = foreign_stacks(1);
 	RUN(it_wakes_a_waiting_pthread);
 	RUN(it_plays_ping_pong_with_a_pthread);
 	RUN(it_wakes_a_pthread_whose_call_cannot_be_moved);

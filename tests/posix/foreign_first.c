@@ -1,7 +1,5 @@
 /* foreign_first.c -- the first thread is made by clone itself, and pthreads come while it lives
  *
- * It shares everything but has no thread-local storage of its own, so it makes system calls by hand and calls no library.
- *
  * args: clone
  * args: syscall
  * args: clone3
@@ -10,46 +8,18 @@
  * blocked: 100
  */
 #include "check.h"
-#include <linux/futex.h>
+#include "foreign.h"
 #include <linux/sched.h>
-#include <limits.h>
-#include <sched.h>
-
-enum { STACK = 64 << 10, FLAGS = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM };
 
 static uint32_t there, leave, left;
 static char *stack;
 
-static inline long raw(long number, long a, long b, long c, long d)
-{
-	register long r10 __asm__("r10") = d;
-	long result;
-
-	__asm__ volatile("syscall"
-			 : "=a"(result)
-			 : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10)
-			 : "rcx", "r11", "memory");
-	return result;
-}
-
-static void raw_set(uint32_t *word)
-{
-	__atomic_store_n(word, 1, __ATOMIC_SEQ_CST);
-	raw(SYS_futex, (long)word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, INT_MAX, 0);
-}
-
-static void raw_wait(uint32_t *word)
-{
-	while (!__atomic_load_n(word, __ATOMIC_SEQ_CST))
-		raw(SYS_futex, (long)word, FUTEX_WAIT | FUTEX_PRIVATE_FLAG, 0, 0);
-}
-
 static int live(void *arg)
 {
 	(void)arg;
-	raw_set(&there);
-	raw_wait(&leave);
-	raw_set(&left);
+	raw_set_and_wake(&there, 1);
+	raw_wait_for(&leave, 1);
+	raw_set_and_wake(&left, 1);
 	raw(SYS_exit, 0, 0, 0, 0);
 	return 0;
 }
@@ -67,17 +37,17 @@ extern char live_entry[];
 
 static void by_number(int number)
 {
-	void **top = (void **)(stack + STACK - 64);
+	void **top = (void **)(stack + FOREIGN_STACK - 64);
 	struct clone_args args;
 	long tid;
 
 	*top = live_entry;
 	memset(&args, 0, sizeof(args));
-	args.flags = FLAGS;
+	args.flags = FOREIGN_FLAGS;
 	args.stack = (uint64_t)(uintptr_t)stack;
-	args.stack_size = STACK - 64;
+	args.stack_size = FOREIGN_STACK - 64;
 	if (number == SYS_clone)
-		tid = syscall(SYS_clone, FLAGS, top, NULL, NULL, 0);
+		tid = syscall(SYS_clone, FOREIGN_FLAGS, top, NULL, NULL, 0);
 	else
 		tid = syscall(SYS_clone3, &args, sizeof(args));
 	CHECK(tid > 0);
@@ -88,10 +58,10 @@ static const char *way;
 static void it_lives_beside_pthreads(void)
 {
 	if (!strcmp(way, "clone"))
-		CHECK(clone(live, stack + STACK, FLAGS, NULL) > 0);
+		CHECK(clone(live, stack + FOREIGN_STACK, FOREIGN_FLAGS, NULL) > 0);
 	else
 		by_number(!strcmp(way, "syscall") ? SYS_clone : SYS_clone3);
-	raw_wait(&there);
+	raw_wait_for(&there, 1);
 }
 
 static struct step arrived = STEP_INIT, told = STEP_INIT;
@@ -116,8 +86,8 @@ static void pthreads_are_made_and_end(void)
 
 static void *see_it_off(void *arg)
 {
-	raw_set(&leave);
-	raw_wait(&left);
+	raw_set_and_wake(&leave, 1);
+	raw_wait_for(&left, 1);
 	return arg;
 }
 
@@ -150,8 +120,7 @@ int main(int argc, char **argv)
 	CHECK(argc == 2);
 	way = argv[1];
 	check_begin();
-	stack = (char *)mmap(NULL, STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	CHECK(stack != MAP_FAILED);
+	stack = foreign_stacks(1);
 	RUN(calls_that_make_no_thread_are_as_ever);
 	RUN(it_lives_beside_pthreads);
 	RUN(pthreads_are_made_and_end);

@@ -8,27 +8,9 @@
  *
  * The callee-saved part of the ABI and nothing more: the caller of arch_switch is C code.
  */
+#include "asm.h"
+
 	.text
-
-	.macro function name
-	.globl	\name
-	.hidden	\name
-	.type	\name, @function
-	.p2align 4
-\name:
-	.endm
-
-	.macro push_cfi reg
-	push	%\reg
-	.cfi_adjust_cfa_offset 8
-	.cfi_rel_offset \reg, 0
-	.endm
-
-	.macro pop_cfi reg
-	pop	%\reg
-	.cfi_adjust_cfa_offset -8
-	.cfi_restore \reg
-	.endm
 
 /* void arch_switch(void **save, void *sp, uintptr_t fs) */
 function arch_switch

@@ -3,15 +3,9 @@
  * No routine here pushes anything: wherever one faults, arch_user_fault returns to its caller. Words of eight bytes rather than
  * `rep movs', which takes longer to begin than most of what is copied here.
  */
-	.text
+#include "asm.h"
 
-	.macro function name
-	.globl	\name
-	.hidden	\name
-	.type	\name, @function
-	.p2align 4
-\name:
-	.endm
+	.text
 
 	.globl	arch_user_start, arch_user_end
 	.hidden	arch_user_start, arch_user_end
