@@ -43,7 +43,7 @@ PACKAGES = {
     "xz": "xz-utils", "musl-gcc": "musl-tools", PYTHON: "python3", "unshare": "util-linux",
     "taskset": "util-linux", "microhttpd.h": "libmicrohttpd-dev", "test/regrtest.py":
     "libpython3.11-testsuite", "libjemalloc.so.2": "libjemalloc2", "prlimit": "util-linux",
-    "setpriv": "util-linux",
+    "setpriv": "util-linux", "rustc": "rustc", "javac": "default-jdk-headless",
 }
 FOLDERS = ("/usr/include", "/usr/lib/x86_64-linux-gnu", "/usr/lib/python3.11", "/usr/sbin")
 
