@@ -233,20 +233,49 @@ struct debug_extended {
 	const struct r_debug *next;
 };
 
+/* The loader's own data: false where its object is not in the list. */
+static bool loader_data(const struct r_debug *d, struct object *o)
+{
+	for (const struct link_map *m = d->r_map; m; m = m->l_next)
+		if (m->l_addr == d->r_ldbase)
+			return !object_from_link_map(m, o);
+	return false;
+}
+
+/* Before 2.35 libc keeps the list of another namespace in its loader's data and refers to it from nowhere: it is told by the
+ * loader's base and debug hook, which it repeats. */
+static bool is_other_list(const struct r_debug *at, const struct r_debug *d)
+{
+	return at != d && at->r_version == 1 && at->r_brk == d->r_brk && at->r_ldbase == d->r_ldbase;
+}
+
+static int each_unlinked(const struct r_debug *d, int (*fn)(const struct object *, void *), void *arg)
+{
+	struct object loader;
+	int r = 0;
+
+	if (!loader_data(d, &loader))
+		return 0;
+	for (int i = 0; i < loader.loads; i++) {
+		const struct object_load *l = &loader.load[i];
+		uintptr_t at = l->start + -l->start % sizeof at;
+
+		for (; !r && l->flags & PF_W && at + sizeof *d <= l->end; at += sizeof at)
+			if (is_other_list((const void *)at, d))
+				r = each_in((const void *)at, fn, arg);
+	}
+	return r;
+}
+
 int object_each(int (*fn)(const struct object *, void *), void *arg)
 {
 	const struct r_debug *d = object_debug();
+	bool linked = d && d->r_version >= 2;
+	int r = d ? 0 : -ENOENT;
 
-	if (!d)
-		return -ENOENT;
-	while (d) {
-		int r = each_in(d, fn, arg);
-
-		if (r)
-			return r;
-		d = d->r_version >= 2 ? ((const struct debug_extended *)d)->next : NULL;
-	}
-	return 0;
+	for (const struct r_debug *in = d; in && !r; in = linked ? ((const struct debug_extended *)in)->next : NULL)
+		r = each_in(in, fn, arg);
+	return r || linked ? r : each_unlinked(d, fn, arg);
 }
 
 static size_t skip_leb128(const uint8_t *p)
