@@ -215,7 +215,8 @@ static int each_in(const struct r_debug *d, int (*fn)(const struct object *, voi
 	struct object o;
 
 	for (const struct link_map *m = d->r_map; m; m = m->l_next) {
-		if (vdso && (uintptr_t)m->l_ld - vdso < 16 * PAGE)
+		/* An old loader enters itself into other namespaces by its name alone. */
+		if (!m->l_ld || (vdso && (uintptr_t)m->l_ld - vdso < 16 * PAGE))
 			continue;
 		int r = object_from_link_map(m, &o);
 
