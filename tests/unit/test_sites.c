@@ -495,9 +495,9 @@ static void other_objects_can_be_moved_as_well(void **state)
 {
 	static const struct {
 		const char *name, *file;
-		int sites; /* at least */
+		int sites; /* at least; the loader of glibc 2.31 has 39 in all */
 		int left;
-	} rows[] = {{"ld-linux", NULL, 40, 1},
+	} rows[] = {{"ld-linux", NULL, 39, 1},
 		    {"libgomp", "libgomp.so.1", 30, 0},
 		    {"liburing", "liburing.so.2", 4, 0},
 		    {"libstdc++", "libstdc++.so.6", 0, 0}};
