@@ -33,7 +33,9 @@ static struct {
 	long nr, arg[3];
 } change ANEW;				/* the last one; under lock, and read by those who are waited for */
 static uintptr_t raw;			/* libc's syscall() */
-static struct object_load libc;
+static struct {
+	uintptr_t low, high;
+} libc[3];				/* the text of its parts: before 2.34 libpthread changes ids */
 
 /* -- what a thread has, and what it takes on -- */
 
@@ -235,7 +237,12 @@ static bool is_raw(const struct arch_frame *f)
 {
 	uintptr_t pc = arch_frame_pc(f);
 
-	return pc - raw < SYSCALL_SIZE || pc - libc.start >= libc.end - libc.start;
+	if (pc - raw < SYSCALL_SIZE)
+		return true;
+	for (size_t i = 0; i < ARRAY_SIZE(libc); i++)
+		if (pc - libc[i].low < libc[i].high - libc[i].low)
+			return false;
+	return true;
 }
 
 long credential_change(struct task *t, struct arch_frame *f)
@@ -254,19 +261,20 @@ long credential_change(struct task *t, struct arch_frame *f)
 	return r;
 }
 
-static int find_libc(const struct object *o, void *arg)
+static int find_libc(const struct object *o, void *count)
 {
-	const struct object_load *l = object_load_at(o, raw);
+	size_t *n = count;
 
-	(void)arg;
-	if (l)
-		libc = *l;
-	return l != NULL;
+	if (*n < ARRAY_SIZE(libc) && object_is_libc(o) && object_text(o, &libc[*n].low, &libc[*n].high))
+		++*n;
+	return 0;
 }
 
 void credential_init(void)
 {
+	size_t parts = 0;
+
 	raw = (uintptr_t)dlsym(RTLD_NEXT, "syscall");	/* not the one that load.c stands for */
-	object_each(find_libc, NULL);
+	object_each(find_libc, &parts);
 	carrier_catch_up = catch_up;
 }
