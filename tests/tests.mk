@@ -26,7 +26,7 @@ USER_ALL	= -O2 -g -Wall -Wextra $(if $(WERROR),-Werror) -pthread -MMD -MP $(call
 		  $$(grep -q 'define CHECK_LIMIT_S' $< || echo -DCHECK_LIMIT_S=300)
 
 # Parts of libc before 2.34, of which since then empty archives are left.
-LIBC_PARTS	:= -Wl,--as-needed -lrt -ldl -lanl
+LIBC_PARTS	:= -Wl,--as-needed -lrt -ldl -lanl -lutil
 
 # A program's shared objects stand beside it: NAME.so.c and NAME_….so.c.
 .SECONDARY: $(patsubst %.c,$(B)/%,$(wildcard tests/posix/*.so.c))

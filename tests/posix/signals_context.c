@@ -104,7 +104,7 @@ static void end_it(const struct call *c, int flags)
 
 	while (step_at(&done) == 0) {
 		let_block();
-		CHECK_OK(pthread_kill(thread, SIGUSR1));
+		CHECK(thread_signal(thread, SIGUSR1) || step_at(&done));
 	}
 	CHECK_OK(pthread_join(thread, &result));
 	if ((long)result != c->result || !behind || behind_rax != c->result)

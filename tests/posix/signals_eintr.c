@@ -217,7 +217,7 @@ static pthread_t disturb(int (**wait)(void), int times)
 	for (int i = 0; times == 0 || i < times; i++) {
 		if (__atomic_load_n(&ended, __ATOMIC_SEQ_CST))
 			break;
-		CHECK_OK(pthread_kill(thread, SIGUSR1));
+		CHECK(thread_signal(thread, SIGUSR1) || __atomic_load_n(&ended, __ATOMIC_SEQ_CST));
 		nanosleep(&t, NULL);
 	}
 	return thread;

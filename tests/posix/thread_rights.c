@@ -7,7 +7,6 @@
 #include "check.h"
 #include <linux/capability.h>
 #include <linux/filter.h>
-#include <linux/landlock.h>
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <stddef.h>
@@ -16,6 +15,19 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
+
+#if __has_include(<linux/landlock.h>)
+#include <linux/landlock.h>
+#else				/* headers before Linux 5.13 */
+#define LANDLOCK_ACCESS_FS_READ_FILE (1ULL << 2)
+struct landlock_ruleset_attr {
+	__u64 handled_access_fs;
+};
+#endif
+#ifndef SYS_landlock_create_ruleset
+#define SYS_landlock_create_ruleset 444
+#define SYS_landlock_restrict_self  446
+#endif
 
 enum { NOBODY = 65534, OTHERS = 3, HEIRS = 3, LOOKS = 25 };
 
