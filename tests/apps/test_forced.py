@@ -112,7 +112,7 @@ a, b = socket.socketpair()
 a.settimeout(0.05)
 try:
     a.recv(1)
-except TimeoutError as e:
+except socket.timeout as e:
     print("time-out", e)
 print(select.select([a], [b], [], 0.01)[1] == [b])
 server = socket.create_server(("127.0.0.1", 0))

@@ -3,6 +3,7 @@
  * threads: 10
  */
 #include "check.h"
+#include <gnu/libc-version.h>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -197,10 +198,20 @@ static void a_shared_future_wakes_all()
 	CHECK_EQ(sum, 70);
 }
 
+/* Before 2.34 glibc's pthread_once waits for ever after a function that threw (its bug 18435). */
+static bool once_may_throw()
+{
+	unsigned major = 0, minor = 0;
+
+	return sscanf(gnu_get_libc_version(), "%u.%u", &major, &minor) == 2 && (major > 2 || minor >= 34);
+}
+
 /* The first tries throw: the next thread's call runs it. (libstdc++ builds this on pthread_once.)
  */
 static void call_once_runs_until_it_succeeds()
 {
+	int tries = once_may_throw() ? 4 : 1;
+
 	for (int round = 0; round < 20; round++) {
 		std::once_flag flag;
 		std::atomic<int> calls{0}, caught{0};
@@ -211,7 +222,7 @@ static void call_once_runs_until_it_succeeds()
 				try {
 					std::call_once(flag, [&] {
 						std::this_thread::yield();
-						if (++calls < 4)
+						if (++calls < tries)
 							throw 1;
 					});
 				} catch (int) {
@@ -220,8 +231,8 @@ static void call_once_runs_until_it_succeeds()
 			});
 		for (auto &t : threads)
 			t.join();
-		CHECK_EQ(calls, 4);
-		CHECK_EQ(caught, 3);
+		CHECK_EQ(calls, tries);
+		CHECK_EQ(caught, tries - 1);
 	}
 }
 
