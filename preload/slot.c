@@ -93,6 +93,30 @@ static void put_jump(struct code *c, uintptr_t target)
 	put(c, &target, sizeof target);
 }
 
+/* Takes back the instruction that was put at p, and says the same of a target that is out of reach: lea relative to itself becomes
+ * an immediate value, a plain load goes by the register that it loads. Any other needs a register that the program may be using. */
+static bool put_far(struct code *c, uint8_t *p, const struct insn *in)
+{
+	uint8_t rex = in->disp == 3 && (p[0] & 0xf0) == 0x40 ? p[0] : 0, opcode = p[in->disp - 2], reg = p[in->disp - 1] >> 3 & 7;
+	uint8_t high = rex >> 2 & 1, wide = rex & 8;
+	bool load = opcode == 0x8b;
+	uint64_t value = load || wide ? in->target : (uint32_t)in->target;
+
+	if (in->disp != (rex ? 3 : 2) || in->length != in->disp + 4 || (opcode != 0x8d && !load) || (reg == 4 && !high))
+		return false;
+	c->at -= (uintptr_t)(c->p - p);
+	c->p = p;
+	put(c, (const uint8_t[]){(uint8_t)(0x48 | high), (uint8_t)(0xb8 | reg)}, 2);
+	put(c, &value, sizeof value);	/* movabs value, reg */
+	if (!load)
+		return true;
+	put(c, (const uint8_t[]){(uint8_t)(0x40 | wide | high << 2 | high), opcode, (uint8_t)(0x40 | reg << 3 | reg)}, 3);
+	if (reg == 4)
+		put(c, "\x24", 1);	/* r12 takes a byte more to name */
+	put(c, "", 1);			/* mov 0(reg), reg */
+	return true;
+}
+
 /* Repeats the instructions of [from, end). Returns true when the last one was a jump. They are
  * looked at in a copy: nothing need be mapped behind them. */
 static bool put_moved(struct code *c, uintptr_t from, uintptr_t end)
@@ -123,8 +147,10 @@ static bool put_moved(struct code *c, uintptr_t from, uintptr_t end)
 		intptr_t distance = (intptr_t)(in.target - (at + in.length));
 		int32_t displacement = (int32_t)distance;
 
-		if (distance != displacement)
-			c->error = -ERANGE;
+		if (distance != displacement) {
+			c->error = put_far(c, p, &in) ? c->error : -ERANGE;
+			continue;
+		}
 		__builtin_memcpy(p + in.disp, &displacement, sizeof displacement);
 	}
 	return false;
@@ -146,14 +172,13 @@ int slot_build(int slot, const struct site *s, uint8_t code[ARCH_SLOT_SIZE])
 {
 	uintptr_t resume = s->syscall + 2, end = s->start + s->length;
 	bool gone = s->form != SITE_BEFORE;
-	uint32_t prefix = (uint32_t)(s->syscall - s->start);
-	uint32_t flags =
-		(s->vector ? SLOT_VECTOR : 0) | (gone ? SLOT_GONE : 0) | prefix << SLOT_PREFIX;
+	uint32_t flags = (s->vector ? SLOT_VECTOR : 0) | (gone ? SLOT_GONE : 0);
 	struct code c = {.p = code, .at = slot_address(slot)};
 
 	for (size_t i = 0; i < ARCH_SLOT_SIZE; i += 8)
 		__builtin_memset(code + i, 0xcc, 8);
 	put_moved(&c, s->start, s->syscall);
+	flags |= (uint32_t)(c.p - code) << SLOT_PREFIX;
 	put_decision(&c);
 	uint8_t *ours = c.p;
 

@@ -17,9 +17,8 @@
  *	+112	uint64	address behind the site's syscall
  *	+120	uint32	bit 0: the function uses vector registers
  *			bit 1: the site's syscall is overwritten
- *			bits 8-15: size of what stands before the first lea. An instruction p bytes
- *			into it is the one p bytes behind the first byte that was overwritten; the
- *			gate returns to that size + 10.
+ *			bits 8-15: size of what stands before the first lea; the gate returns to
+ *			that size + 10.
  *	+124	int32	number of the system call, -1 where it is not constant
  *
  * Text that is out of reach of a relative jump has its slots as well; the jumps back are indirect
@@ -59,7 +58,7 @@ bool slot_reaches(uintptr_t low, uintptr_t high);
 
 /* slot_build -- make the code for a site, to be written to the slot's address.
  *
- * Returns 0, or -ERANGE when something relative would be out of reach from there.
+ * Returns 0, or -ERANGE when something relative would be out of reach from there, and cannot be said otherwise.
  */
 int slot_build(int slot, const struct site *s, uint8_t code[ARCH_SLOT_SIZE]);
 

@@ -16,7 +16,7 @@ static char *stack;
 static struct step arrived = STEP_INIT;
 
 /* As raw_wait_for, with a syscall behind an instruction that names its operand by its distance, so that it can be repeated near to
- * it only. Compilers make such ones by chance. */
+ * it only, and is no load or address that could be said otherwise. Compilers make such ones by chance. */
 static inline void raw_wait_near(uint32_t *word, uint32_t value)
 {
 	uint32_t now;
@@ -25,11 +25,23 @@ static inline void raw_wait_near(uint32_t *word, uint32_t value)
 	while ((now = __atomic_load_n(word, __ATOMIC_SEQ_CST)) != value) {
 		long result = SYS_futex;
 
-		__asm__ volatile("xor %%r10d,%%r10d\n\tlea %1,%%rdi\n\tsyscall"
+		__asm__ volatile("xor %%r10d,%%r10d\n\tlea %1,%%rdi\n\ttestb $0,%1\n\tsyscall"
 				 : "+a"(result)
 				 : "m"(word_b), "S"(FUTEX_WAIT | FUTEX_PRIVATE_FLAG), "d"((long)now)
 				 : "rdi", "r10", "rcx", "r11", "memory");
 	}
+}
+
+/* As raw_set_and_wake, with a syscall behind an address that is named by its distance, as compilers like to do. */
+static inline void set_and_wake_near(uint32_t value)
+{
+	long result = SYS_futex;
+
+	__atomic_store_n(&word_a, value, __ATOMIC_SEQ_CST);
+	__asm__ volatile("xor %%r10d,%%r10d\n\tlea %1,%%rdi\n\tsyscall"
+			 : "+a"(result)
+			 : "m"(word_a), "S"(FUTEX_WAKE | FUTEX_PRIVATE_FLAG), "d"((long)INT_MAX)
+			 : "rdi", "r10", "rcx", "r11", "memory");
 }
 
 static int unlock_once(void *arg)
@@ -147,7 +159,7 @@ static void one_wake_reaches_both_kinds_of_waiters(void)
 		step_wait(&arrived, 2);
 		if (i == 0)
 			let_block();
-		raw_set_and_wake(&word_a, 5);
+		set_and_wake_near(5);
 		threads_join(threads, 2);
 		clone_join();
 	}

@@ -59,6 +59,7 @@ FUNCTION(several, "xor %r10d,%r10d\nxor %eax,%eax\nmov %rdx,%rdx\nsyscall\nret")
 FUNCTION(read, "xor %eax,%eax\nsyscall\ncmp $-4096,%rax\nja 1f\nret\n1: mov $-1,%rax\nret")
 FUNCTION(read_rip, "nop\nxor %eax,%eax\nsyscall\nlea fix_word(%rip),%rdi\nmov %rax,(%rdi)\nret")
 FUNCTION(number, "mov fix_word(%rip),%eax\nsyscall\nret")
+FUNCTION(count, "mov $110,%eax\nincl fix_word(%rip)\nsyscall\nret")
 FUNCTION(stack,
 	 "push %rbx\nmov $110,%ebx\npush %rbx\npop %rax\nnopl (%rax)\nsyscall\npop %rbx\nret")
 FUNCTION(exit, "mov $60,%edx\n1: mov %edx,%eax\nsyscall\njmp 1b")
@@ -69,7 +70,7 @@ FUNCTION(left, "1: mov %rdi,%rsi\nxor %eax,%eax\n2: syscall\ntest %eax,%eax\nje 
 long fix_word __attribute__((visibility("hidden")));
 
 extern char __start_fixtures[], __stop_fixtures[];
-#define FIXED 12 /* functions above; one is left, one uses wide registers */
+#define FIXED 13 /* functions above; one is left, one uses wide registers */
 
 static struct object fixture;
 static char original[4096];
@@ -194,7 +195,9 @@ static void run_fixture(bool patched, bool with_rip)
 	assert_int_equal(fix_word, 4);
 	fix_word = 110;
 	assert_int_equal(fix_number(0, NULL, 0), getppid());
-	assert_int_equal(gate_calls - calls, patched ? with_rip ? 9 : 7 : 0);
+	assert_int_equal(fix_count(0, NULL, 0), getppid());
+	assert_int_equal(fix_word, 111);
+	assert_int_equal(gate_calls - calls, patched ? with_rip ? 10 : 9 : 0);
 	assert_int_equal(exit_status(leave_seven), 7);
 	assert_int_equal(exit_status(leave_eight), 8);
 	close(p[0]);
