@@ -452,11 +452,12 @@ static void print_real(const char *name, const struct real *r)
 	}
 }
 
-/* Ubuntu's loader turns shadow stacks on in code that is run once, before it can unwind. */
+/* Ubuntu's loader turns shadow stacks on in code that is run once, before it can unwind. What is not sure lies outside of all
+ * functions (decode_function has seen those): the distance of an instruction in .init or .plt, which varies with each build. */
 static void check_left(const struct real *r, int restorers)
 {
 	for (int i = 0; i < r->found.count; i++)
-		if (r->found.site[i].form == SITE_LEFT && r->found.site[i].nr != SYS_arch_prctl)
+		if (r->found.site[i].form == SITE_LEFT && r->found.site[i].nr != SYS_arch_prctl && r->found.site[i].sure)
 			restorers -= r->found.site[i].nr == 15 ? 1 : 1000;
 	assert_int_equal(restorers, 0);
 }
