@@ -56,7 +56,7 @@ struct remembered {
 	uint8_t bytes[BYTES]; /* what stands from the first byte on; of a site that was left nothing */
 };
 
-static const char magic[8] = "weft 001";
+static const char magic[] = "weft 001";
 
 static struct {
 	const struct header *file; /* mapped; NULL: not looked for, or there is none */
@@ -118,7 +118,7 @@ static bool is_whole(const struct header *h, size_t size)
 	struct object ourselves;
 	uint8_t id[ID_MOST];
 
-	if (size < sizeof *h || size % 8 || memcmp(h->magic, magic, sizeof magic) || h->size != size || h->unused ||
+	if (size < sizeof *h || size % 8 || memcmp(h->magic, magic, sizeof h->magic) || h->size != size || h->unused ||
 	    object_ourselves(&ourselves) < 0)
 		return false;
 	id_of(&ourselves, id);
@@ -336,7 +336,7 @@ static void begin_lessons(void)
 	}
 	struct header *h = (void *)learned.at;
 
-	memcpy(h->magic, magic, sizeof magic);
+	memcpy(h->magic, magic, sizeof h->magic);
 	id_of(&ourselves, h->library);
 	h->size = (uint32_t)learned.used;
 }
