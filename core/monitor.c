@@ -34,6 +34,7 @@ static uint32_t nudges ANEW;	/* futex */
 static uint32_t stopped ANEW;	/* atomic */
 static int tid_word ANEW;
 static uint32_t generation ANEW;	/* atomic, as a carrier's */
+static uint64_t usual_slice ANEW;	/* ns; owner: the monitor */
 
 /* Whose time or descriptor has come would natively preempt a thread that computes. */
 static bool urgent(struct hub *h, int64_t now)
@@ -68,11 +69,35 @@ static bool preempt(struct carrier *c, uint32_t turn)
 	return inside;
 }
 
-/* The carrier sits in the kernel: give its hub to a spare, unless it came back meanwhile. */
+/* How long a slice the monitor gets, where the kernel takes wishes (Linux 6.12); nothing else of its scheduling changes. Returns what
+ * it was. */
+static uint64_t change_slice(uint64_t ns)
+{
+	struct {
+		uint32_t size, policy;
+		uint64_t flags;
+		int32_t nice;
+		uint32_t priority;
+		uint64_t runtime, deadline, period;
+	} s;
+
+	if (SYS(__NR_sched_getattr, 0, &s, sizeof s, 0) || (s.policy != SCHED_NORMAL && s.policy != SCHED_BATCH))
+		return ns;
+	uint64_t old = s.runtime;
+
+	s.runtime = ns;
+	SYS(__NR_sched_setattr, 0, &s, 0);
+	return old;
+}
+
+/* The carrier sits in the kernel: give its hub to a spare, unless it came back meanwhile. A spare that is made now inherits how the
+ * monitor is scheduled: as usual, then. */
 static void take_over(struct hub *h, struct carrier *c, uint32_t turns)
 {
+	change_slice(usual_slice);
 	struct carrier *spare = carrier_spare_take(sched_loop);
 
+	change_slice(SLICE_NS);
 	if (!spare)
 		return;
 	lock_take(&c->lock);
@@ -351,12 +376,8 @@ static void watch(void *arg)
 	unsigned quiet = 0;
 
 	(void)arg;
-	/* On a CPU that a task keeps busy we must not wait for the end of its slice: ask for short ones (Linux 6.12). */
-	struct { uint32_t size, policy; uint64_t flags; int32_t nice; uint32_t priority; uint64_t runtime, deadline, period; } attr = {
-		.size = 48, .runtime = SLICE_NS,
-	};
-
-	SYS(__NR_sched_setattr, 0, &attr, 0);
+	/* On a CPU that a task keeps busy we must not wait for the end of a long one. */
+	usual_slice = change_slice(SLICE_NS);
 	stat_carrier_set((uint32_t)sys_gettid(), CARRIER_MONITOR);
 	for (;;) {
 		uint32_t seen = load_acquire(&nudges);

@@ -83,6 +83,7 @@ static const struct trial trials[] = {
 	TRY(membarrier, 0, MEMBARRIER_CMD_PRIVATE_EXPEDITED)
 	TRY(sched_yield, 0)
 	TRY(sched_getaffinity, ANY, 0, sizeof buffer, P(buffer))
+	TRY(sched_getattr, -EINVAL, 0, 0, 0, 0)
 	TRY(sched_setattr, -EINVAL, 0, 0, 0)
 	TRY(set_robust_list, -EINVAL, 0, 0)
 	TRY(get_robust_list, 0, 0, P(head), P(length))

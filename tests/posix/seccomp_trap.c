@@ -40,7 +40,7 @@ static void confine_all(void)
 	struct sock_filter rows[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
 		TRAP(SYS_openat), TRAP(SYS_rt_tgsigqueueinfo), TRAP(SYS_getsockopt), TRAP(SYS_process_vm_readv),
-		TRAP(SYS_sched_setattr), TRAP(SYS_mincore), TRAP(SYS_ptrace), TRAP(SYS_mount),
+		TRAP(SYS_sched_getattr), TRAP(SYS_sched_setattr), TRAP(SYS_mincore), TRAP(SYS_ptrace), TRAP(SYS_mount),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};
 	struct sock_fprog filter = {sizeof rows / sizeof rows[0], rows};
