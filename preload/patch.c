@@ -95,7 +95,9 @@ static int leave_site(struct patched *o, struct site *s, const char *reason)
 	s->form = SITE_LEFT;
 	s->reason = reason;
 	o->left++;
-	return all.rules.strict && is_needed(s) ? refuse(s, o->name) : 0;
+	bool needed = is_needed(s);	/* asked in any case: it takes note of what is left */
+
+	return all.rules.strict && needed ? refuse(s, o->name) : 0;
 }
 
 static int plan_site(const struct site *found, void *arg)
