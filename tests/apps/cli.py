@@ -71,17 +71,25 @@ def write(name, text, mode=0o755):
     return path(name)
 
 
+def _compile(cc, name, *flags):
+    """Makes the program from name.c. Returns what the compiler says, or nothing where it succeeds."""
+    done = subprocess.run([cc, "-o", path(name), path(name + ".c"), *flags], stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True)
+    return done.returncode and (done.stdout or "status %d" % done.returncode)
+
+
 def compile(name, source, *flags, cc="gcc"):
-    """The path of a program; skips the test where the compiler cannot make one of that kind."""
+    """The path of a program; skips the test where the compiler can make none of that kind, not even an empty one."""
     if os.path.exists(path(name)):
         return path(name)
     if not shutil.which(cc):
         raise unittest.SkipTest("%s is not installed" % cc)
     write(name + ".c", source, 0o644)
-    done = subprocess.run([cc, "-o", path(name), path(name + ".c"), *flags], stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, text=True)
-    if done.returncode:
-        raise unittest.SkipTest("%s cannot make %s: %s" % (cc, name, done.stdout[-300:]))
+    why = _compile(cc, name, *flags)
+    if why:
+        write("empty.c", "int main(void) { return 0; }\n", 0o644)
+        kind = unittest.SkipTest if _compile(cc, "empty", *flags) else AssertionError
+        raise kind("%s cannot make %s: %s" % (cc, name, why[-300:]))
     return path(name)
 
 

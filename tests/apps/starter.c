@@ -13,8 +13,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#if !__GLIBC_PREREQ(2, 34)
+#define execveat(...) syscall(SYS_execveat, __VA_ARGS__)
+#endif
 
 extern char **environ;
 static char **command;
