@@ -234,7 +234,7 @@ class Files(Compare):
         self.refuse("--output: missing/file: No such file", "--output=missing/file")
         self.refuse("--output: .: Is a directory", "--output=.")
         self.refuse("--output: /dev/full: No space left", "--output=/dev/full")
-        self.refuse("--plot: ", "--plot=missing/file.svg")
+        self.refuse("--plot: ", "--plot=missing/file.gp")      # anything else wants gnuplot first
         self.refuse("--plot: a name that ends in .svg, .png or .gp", "--plot=file.pdf")
 
     def test_without_gnuplot_a_plot_is_refused_before_any_run(self):
