@@ -89,18 +89,29 @@ static void objects_changed(void)
 	known_done();
 }
 
+/* Where the loader's debug hook can be made a jump: at a lone `ret' with padding behind it, which is room enough. Ubuntu's begins with
+ * endbr64. 0 where it looks otherwise. */
+static uintptr_t hook_place(void)
+{
+	static const uint8_t endbr64[] = {0xf3, 0x0f, 0x1e, 0xfa};
+	uintptr_t at = object_r_brk();
+
+	if (!at || at % 16)
+		return 0;
+	if (!memcmp((const void *)at, endbr64, sizeof endbr64))
+		at += sizeof endbr64;
+	return *(const uint8_t *)at == 0xc3 ? at : 0;
+}
+
 static void hook_loader(void)
 {
-	uintptr_t at = object_r_brk();
+	uintptr_t at = hook_place();
 	int64_t distance = (int64_t)((uintptr_t)objects_changed - (at + 5));
 	uint8_t jump[5] = {0xe9};
 	int32_t rel = (int32_t)distance;
 
-	/* A lone `ret' with padding behind it: room for a jump. */
-	if (!at || *(uint8_t *)at != 0xc3 || at % 16 || distance != rel)
-		return;
 	memcpy(jump + 1, &rel, 4);
-	if (text_write(at, jump, sizeof jump) < 0)
+	if (!at || distance != rel || text_write(at, jump, sizeof jump) < 0)
 		LOG(WARN, "weft: the loader's debug hook cannot be written\n");
 }
 
@@ -126,7 +137,7 @@ static void redirect_vdso(void)
 
 static int write_sites(void)
 {
-	const struct patch_rules rules = {site_needed, site_useless, true, object_r_brk()};
+	const struct patch_rules rules = {site_needed, site_useless, true, hook_place()};
 	int r = patch_loaded(&rules, plan_object), left;
 
 	if (r < 0) {
