@@ -10,7 +10,9 @@
 
 #define INTERNAL  (3ull << 31)		/* SIGCANCEL and SIGSETXID: only libc itself ever blocks these, for a moment */
 #define SETXID	  33
-#define MASK_PATIENCE 1000
+#define MASK_YIELDS 1000		/* looks before the caller sleeps between two */
+#define MASK_NAP_NS 50000ll
+#define MASK_NAPS   2000
 
 static struct lock lock ANEW;		/* of the counts */
 static uint32_t blockers[SIGNALS] ANEW;	/* how many tasks block a signal, libc's moments left out */
@@ -20,17 +22,31 @@ static bool held ANEW;		/* atomic: all tasks block CARRIER_SIGNAL */
 static siginfo_t process_info[SIGNALS + 1] ANEW;
 static uint32_t user;		/* atomic: who ran the process when that was asked last, for tasks that may not ask */
 
-/* Make another carrier take on the mask, one that runs a hub or one whose hub was taken, and wait for it a little: a signal that
- * it still took would not be pending. Spares, workers and the monitor block all. */
+static bool has_mask(const struct carrier *c, uint64_t mask)
+{
+	uint64_t now = load_relaxed(&c->mask);
+
+	return now == mask || now == CARRIER_BLOCKS || !load_acquire(&c->tid_word);
+}
+
+/* Make another carrier take on the mask, one that runs a hub or one whose hub was taken, and wait for it: a signal that it still took
+ * would not be pending. Its CPU may be busy for some slices; one that is stopped or cannot be interrupted is waited for in vain, so not
+ * for ever. Spares, workers and the monitor block all. */
 static void spread_mask(struct carrier *c, uint64_t mask)
 {
+	const struct __kernel_timespec nap = {0, MASK_NAP_NS};
 	struct hub *h = load_acquire(&c->hub);
+	uint32_t word = 0;		/* nobody wakes it: a nap by a call that we make anyway */
 
 	if (h)
 		hub_interrupt(h);
 	carrier_signal(c, CARRIER_KICK);
-	for (int n = 0; n < MASK_PATIENCE && load_relaxed(&c->mask) != mask; n++)
-		SYS(__NR_sched_yield);
+	for (int n = 0; n < MASK_YIELDS + MASK_NAPS && !has_mask(c, mask); n++) {
+		if (n < MASK_YIELDS)
+			SYS(__NR_sched_yield);
+		else
+			sys_futex(&word, FUTEX_WAIT_PRIVATE, 0, &nap, NULL, 0);
+	}
 }
 
 /* The caller sees to this carrier. Others must take it on at once where it blocks more, or a blocked signal would act through them;
