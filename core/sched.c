@@ -351,24 +351,44 @@ void sched_dismiss(const struct carrier *me)
 			lock_pause(n);
 }
 
-int sched_bind(struct task *t)
+/* The carrier runs its task on, without a hub. */
+static void hand_hub_to(struct carrier *spare, struct carrier *c)
 {
-	struct carrier *c = t->carrier, *spare = t->bound ? NULL : carrier_spare_take(sched_loop);
 	struct hub *h = c->hub;
 
-	if (t->bound)
-		return 0;
-	if (!spare)
-		return -ENOMEM;
-	lock_take(&task_lock);
-	t->bound = true;
-	lock_drop(&task_lock);
-	carrier_bind(c);
 	lock_take(&c->lock);	/* the monitor may have its eye on the hub */
 	store_release(&c->hub, NULL);
 	store_release(&h->carrier, spare);
 	lock_drop(&c->lock);
 	carrier_give(spare, h);
+}
+
+/* The kernel thread that the process began with stays until the process ends, with everything that was changed in it. So only the
+ * task that the process began with is bound to it; any other task moves to another carrier first. */
+static bool must_move(const struct task *t)
+{
+	int first = (int)sys_getpid();
+
+	return t->carrier->tid == first && t->tid != (uint32_t)first;
+}
+
+int sched_bind(struct task *t)
+{
+	struct carrier *spare;
+
+	if (t->bound)
+		return 0;
+	while ((spare = carrier_spare_take(sched_loop)) && must_move(t)) {
+		hand_hub_to(spare, t->carrier);
+		sched_reattach(t);
+	}
+	if (!spare)
+		return -ENOMEM;
+	lock_take(&task_lock);
+	t->bound = true;
+	lock_drop(&task_lock);
+	carrier_bind(t->carrier);
+	hand_hub_to(spare, t->carrier);
 	stat_shared(tasks_bound, 1);
 	return 0;
 }

@@ -33,7 +33,7 @@
 #define SELF	  0x57656674l	/* stands for the id of the child */
 #define ITS_CLOCK 0x57656675l	/* and for the CPU clock of its thread */
 #define ANY	  1000000l	/* every answer of at least 0 is right */
-#define THREAD	  (CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_THREAD | CLONE_SYSVSEM | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID)
+#define THREAD	  (CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_THREAD | CLONE_SYSVSEM | CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID)
 
 enum known { UNASKED, NONE, FILTERED, PASSES, FAILS, OWN };
 

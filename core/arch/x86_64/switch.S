@@ -207,7 +207,7 @@ function arch_clone
 	mov	%rcx, 8(%rsi)
 	mov	%r8, %rdx		/* parent_tid */
 	mov	%r8, %r10		/* child_tid */
-	xor	%r8d, %r8d
+	xor	%r8d, %r8d		/* thread pointer */
 	mov	$56, %eax
 	syscall
 	test	%rax, %rax
