@@ -25,6 +25,7 @@
 #include "stack.h"
 #include "user.h"
 
+#define FILTER_TRIES 10000	/* at least some milliseconds */
 #define PTHREAD_FLAGS (CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SYSVSEM | CLONE_SIGHAND | CLONE_THREAD | CLONE_SETTLS | \
 		       CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID)
 #define ROBUST_MOST   2048
@@ -482,13 +483,36 @@ static bool step_aside(struct task *t, uint64_t mode, uint64_t filter)
 	return true;
 }
 
+/* A thread that was joined has ended as far as the kernel is concerned; the carrier of a bound task ends a little after its task,
+ * and its filter stands in the way of one for all threads until then. */
+static bool is_ending(long tid)
+{
+	for (struct carrier *c = carrier_each(NULL); c; c = carrier_each(c))
+		if (c->tid == (int)tid)
+			return !load_acquire(&c->current);
+	return true;
+}
+
+/* The kernel returns the id of a thread that stands in the way. */
+static long filter_all(struct task *t, struct arch_frame *f)
+{
+	long r = gate_same(t, f);
+
+	for (unsigned n = 0; r > 0 && n < FILTER_TRIES && is_ending(r); n++) {
+		SYS(__NR_sched_yield);
+		r = gate_same(t, f);
+	}
+	return r;
+}
+
 long thread_seccomp(struct task *t, struct arch_frame *f)
 {
 	if (ARG1(f) != SECCOMP_SET_MODE_STRICT && ARG1(f) != SECCOMP_SET_MODE_FILTER)
 		return GATE_NATIVE;
-	if (step_aside(t, ARG1(f) == SECCOMP_SET_MODE_FILTER ? SECCOMP_MODE_FILTER : SECCOMP_MODE_STRICT, ARG3(f)) ||
-	    (ARG1(f) == SECCOMP_SET_MODE_FILTER && ARG2(f) & SECCOMP_FILTER_FLAG_TSYNC))
+	if (step_aside(t, ARG1(f) == SECCOMP_SET_MODE_FILTER ? SECCOMP_MODE_FILTER : SECCOMP_MODE_STRICT, ARG3(f)))
 		return GATE_NATIVE;
+	if (ARG1(f) == SECCOMP_SET_MODE_FILTER && ARG2(f) & SECCOMP_FILTER_FLAG_TSYNC)
+		return filter_all(t, f);
 	return bound_apart(t);
 }
 
