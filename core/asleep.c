@@ -10,29 +10,6 @@ static struct look {
 	int tid, fd;		/* atomic; fd 0: none */
 } looks[MOST] ANEW;
 
-static struct look *look_at(int tid)
-{
-	struct look *free = NULL;
-	char path[48];
-
-	for (unsigned i = 0; i < MOST; i++) {
-		if (!load_relaxed(&looks[i].fd))
-			free = free ? free : &looks[i];
-		else if (looks[i].tid == tid)
-			return &looks[i];
-	}
-	if (!free)
-		return NULL;
-	log_format(path, sizeof path, "/proc/self/task/%d/stat", tid);
-	own_hold();
-	int fd = own_add(sys_open(path, O_RDONLY | O_CLOEXEC, 0));
-
-	free->tid = tid;
-	store_release(&free->fd, fd > 0 ? fd : 0);
-	own_drop();
-	return fd > 0 ? free : NULL;
-}
-
 static bool drop(int from, int to)
 {
 	for (unsigned i = 0; i < MOST; i++) {
@@ -45,6 +22,46 @@ static bool drop(int from, int to)
 		return true;
 	}
 	return false;
+}
+
+static void forget(const struct look *l)
+{
+	own_take();
+	drop(l->fd, l->fd + 1);
+	own_release();
+}
+
+/* Nobody tells when a kernel thread ends, so rows are used again in turn once all of them are taken. */
+static struct look *oldest(void)
+{
+	static unsigned turn;
+	struct look *l = &looks[turn++ % MOST];
+
+	forget(l);
+	return l;
+}
+
+static struct look *look_at(int tid)
+{
+	struct look *free = NULL;
+	char path[48];
+
+	for (unsigned i = 0; i < MOST; i++) {
+		if (!load_relaxed(&looks[i].fd))
+			free = free ? free : &looks[i];
+		else if (looks[i].tid == tid)
+			return &looks[i];
+	}
+	if (!free)
+		free = oldest();
+	log_format(path, sizeof path, "/proc/self/task/%d/stat", tid);
+	own_hold();
+	int fd = own_add(sys_open(path, O_RDONLY | O_CLOEXEC, 0));
+
+	free->tid = tid;
+	store_release(&free->fd, fd > 0 ? fd : 0);
+	own_drop();
+	return fd > 0 ? free : NULL;
 }
 
 /* The third word, behind a name in brackets that may hold anything. '?': it cannot be read. */
@@ -63,11 +80,8 @@ bool asleep(int tid, bool unknown)
 	char text[64];		/* id, name and state fit; nothing behind them holds a bracket */
 	long n = l ? SYS(__NR_pread64, load_relaxed(&l->fd), text, sizeof text, 0) : -1;
 
-	if (l && n <= 0) {	/* the thread has ended */
-		own_take();
-		drop(l->fd, l->fd + 1);
-		own_release();
-	}
+	if (l && n <= 0)	/* the thread has ended */
+		forget(l);
 	return n <= 0 ? unknown : state_of(text, n) != 'R';
 }
 
