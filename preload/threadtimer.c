@@ -1,10 +1,23 @@
-/* threadtimer.c -- timers that signal one thread */
+/* threadtimer.c -- timers that signal one thread
+ *
+ * A record keeps its place, for the kernel may still hold a signal that names it: a signal carries the record's number, and the
+ * record says which of the kernel's timers it belongs to now. Records that fired are pushed onto a stack by the signal handler, and
+ * popped by whoever hands out signals, who holds task_lock.
+ *
+ * What may happen in between:
+ *  - a timer is deleted while its record is on the stack: the record is free then, and skipped when it is popped; one that is used
+ *    again meanwhile is not pushed twice;
+ *  - the process forks: the child has no timers, and forgets all records.
+ */
 #include "threadtimer.h"
+#include "mem.h"
 #include "monitor.h"
 #include "pages.h"
 #include "user.h"
 
-#define MOST 4096
+#define CHUNK	256u		/* records that are made at a time */
+#define CHUNKS	4096u		/* the kernel's own limit, RLIMIT_SIGPENDING, is lower unless it is raised */
+#define BUCKETS 1024u
 
 enum state {
 	FREE,
@@ -13,42 +26,113 @@ enum state {
 	DUE,		/* its task has been told */
 };
 
-/* A record keeps its place: the kernel may still hold a signal that names it. */
 static struct timer {
 	uint32_t state;		/* atomic, enum state */
+	uint32_t number;	/* its own, from 1 on */
 	uint32_t tid;
 	int sig, id;		/* id: the kernel's, atomic */
 	int overrun, taken;	/* expirations not taken, atomic; what the last signal taken told of them */
+	uint32_t chain;		/* lock: the next free record, or the next one of the bucket; 0: none */
+	uint32_t below;		/* the next one on the stack; 0: none */
+	uint32_t stacked;	/* atomic: it is on the stack */
 	union sigval value;
-} timers[MOST] SPARSE;
-static struct lock lock;	/* of the free ones */
-static uint32_t used;		/* atomic, only grows: records from here on were never used */
-static uint32_t fired;		/* atomic: some have */
+} *chunks[CHUNKS] SPARSE;	/* atomic pointers; never freed */
+
+static struct lock lock;	/* of the free records and the buckets */
+static uint32_t free_first;	/* lock */
+static uint32_t buckets[BUCKETS] SPARSE;	/* lock: records by the kernel's id */
+static uint32_t used;		/* atomic, only grows: records of higher numbers do not exist */
+static uint32_t stack;		/* atomic: the record on top; 0: none fired */
+
+static struct timer *record(uint64_t number)
+{
+	if (number - 1 >= load_acquire(&used))
+		return NULL;
+	return &load_acquire(&chunks[(number - 1) / CHUNK])[(number - 1) % CHUNK];
+}
+
+/* With the lock: a record that never was. NULL: no memory. */
+static struct timer *extend(void)
+{
+	uint32_t n = used;
+	struct timer **chunk = n / CHUNK < CHUNKS ? &chunks[n / CHUNK] : NULL;
+
+	if (chunk && !*chunk)
+		store_release(chunk, mem_get(CHUNK * sizeof **chunk));
+	if (!chunk || !*chunk)
+		return NULL;
+	(*chunk)[n % CHUNK].number = n + 1;
+	store_release(&used, n + 1);
+	return &(*chunk)[n % CHUNK];
+}
 
 static struct timer *timer_get(void)
 {
-	struct timer *found = NULL;
+	struct timer *r;
 
 	lock_take(&lock);
-	for (uint32_t i = 0; i < MOST && !found; i++)
-		if (timers[i].state == FREE) {
-			found = &timers[i];
-			found->state = IDLE;
-			found->id = -1;
-			found->overrun = found->taken = 0;
-			if (i >= used)
-				store_release(&used, i + 1);
-		}
+	r = free_first ? record(free_first) : extend();
+	if (r) {
+		if (free_first)
+			free_first = r->chain;
+		r->id = -1;
+		r->overrun = r->taken = 0;
+		store_release(&r->state, IDLE);
+	}
 	lock_drop(&lock);
-	return found;
+	return r;
+}
+
+static void timer_put(struct timer *r)
+{
+	lock_take(&lock);
+	store_release(&r->state, FREE);
+	r->chain = free_first;
+	free_first = r->number;
+	lock_drop(&lock);
+}
+
+static void timer_name(struct timer *r, int id)
+{
+	uint32_t *bucket = &buckets[(unsigned)id % BUCKETS];
+
+	lock_take(&lock);
+	store_release(&r->id, id);
+	r->chain = *bucket;
+	*bucket = r->number;
+	lock_drop(&lock);
+}
+
+/* The link that leads to the record of this id, or to 0. With the lock. */
+static uint32_t *link_to(int id)
+{
+	uint32_t *link = &buckets[(unsigned)id % BUCKETS];
+
+	while (*link && record(*link)->id != id)
+		link = &record(*link)->chain;
+	return link;
 }
 
 static struct timer *timer_find(int id)
 {
-	for (uint32_t i = 0; i < load_acquire(&used); i++)
-		if (load_relaxed(&timers[i].state) != FREE && load_relaxed(&timers[i].id) == id)
-			return &timers[i];
-	return NULL;
+	lock_take(&lock);
+	struct timer *r = record(*link_to(id));
+
+	lock_drop(&lock);
+	return r;
+}
+
+/* The record of this id has no name any more. NULL: there is none. */
+static struct timer *timer_unname(int id)
+{
+	lock_take(&lock);
+	uint32_t *link = link_to(id);
+	struct timer *r = record(*link);
+
+	if (r)
+		*link = r->chain;
+	lock_drop(&lock);
+	return r;
 }
 
 static bool is_task(uint32_t tid)
@@ -72,7 +156,7 @@ long threadtimer_create(struct task *t, struct arch_frame *f)
 
 	if (!r)
 		return -EAGAIN;
-	struct sigevent ours = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = CARRIER_SIGNAL, .sigev_value.sival_ptr = r};
+	struct sigevent ours = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = CARRIER_SIGNAL, .sigev_value.sival_ptr = (void *)(uintptr_t)r->number};
 
 	r->tid = (uint32_t)ev._sigev_un._tid;
 	r->sig = ev.sigev_signo;
@@ -84,19 +168,21 @@ long threadtimer_create(struct task *t, struct arch_frame *f)
 		result = -EFAULT;
 	}
 	if (result == 0)
-		store_release(&r->id, id);
+		timer_name(r, id);
 	else
-		store_release(&r->state, FREE);
+		timer_put(r);
 	return result;
 }
 
 long threadtimer_delete(struct task *t, struct arch_frame *f)
 {
-	struct timer *r = timer_find((int)ARG1(f));
-	long result = r ? SYS(f->nr, ARG1(f)) : GATE_NATIVE;
+	struct timer *r = timer_unname((int)ARG1(f));	/* before the kernel may give the id to another timer */
 
-	if (result == 0)
-		store_release(&r->state, FREE);
+	if (!r)
+		return GATE_NATIVE;
+	long result = SYS(f->nr, ARG1(f));
+
+	timer_put(r);
 	return result;
 }
 
@@ -109,37 +195,38 @@ long threadtimer_getoverrun(struct task *t, struct arch_frame *f)
 
 bool threadtimer_fired(const siginfo_t *info)
 {
-	uintptr_t at = (uintptr_t)info->si_value.sival_ptr - (uintptr_t)timers;
-	struct timer *r = info->si_value.sival_ptr;
+	struct timer *r = info->si_code == SI_TIMER ? record((uintptr_t)info->si_value.sival_ptr) : NULL;
 
-	if (info->si_code != SI_TIMER || at >= sizeof timers || at % sizeof *timers || load_acquire(&r->id) != info->si_timerid)
+	if (!r || load_acquire(&r->id) != info->si_timerid)
 		return false;
 	add_relaxed(&r->overrun, info->si_overrun + 1);
-	if (!cas(&r->state, IDLE, FIRED))
-		cas(&r->state, DUE, FIRED);
-	store_seq(&fired, 1);
+	if ((cas(&r->state, IDLE, FIRED) || cas(&r->state, DUE, FIRED)) && !exchange(&r->stacked, 1))
+		do
+			r->below = load_seq(&stack);
+		while (!cas(&stack, r->below, r->number));
 	return true;
 }
 
 bool threadtimer_waits(void)
 {
-	return load_seq(&fired);
+	return load_seq(&stack);
 }
 
 struct task *threadtimer_due(int *sig)
 {
-	if (likely(!load_relaxed(&fired)))
-		return NULL;
-	store_seq(&fired, 0);
-	for (uint32_t i = 0; i < load_acquire(&used); i++) {
-		struct timer *r = &timers[i];
+	uint32_t top;
 
-		if (load_relaxed(&r->state) != FIRED || !cas(&r->state, FIRED, DUE))
+	while (unlikely(top = load_seq(&stack))) {
+		struct timer *r = record(top);
+
+		if (!cas(&stack, top, r->below))	/* another one fired */
+			continue;
+		store_seq(&r->stacked, 0);
+		if (!cas(&r->state, FIRED, DUE))
 			continue;
 		struct task *t = task_by_tid(r->tid);
 
 		*sig = r->sig;
-		store_seq(&fired, 1);	/* there may be more */
 		if (t)
 			return t;
 	}
@@ -151,8 +238,8 @@ bool threadtimer_information(struct task *t, int sig, siginfo_t *info)
 {
 	bool found = false;
 
-	for (uint32_t i = 0; i < load_acquire(&used); i++) {
-		struct timer *r = &timers[i];
+	for (uint32_t i = 1; i <= load_acquire(&used); i++) {
+		struct timer *r = record(i);
 		uint32_t state = load_relaxed(&r->state);
 
 		if (state < FIRED || r->tid != t->tid || r->sig != sig)
@@ -177,7 +264,10 @@ bool threadtimer_information(struct task *t, int sig, siginfo_t *info)
 
 void threadtimer_fork(void)
 {
-	memset(timers, 0, used * sizeof *timers);
-	used = fired = 0;
+	for (uint32_t i = 0; i < used; i += CHUNK)
+		memset(chunks[i / CHUNK], 0, CHUNK * sizeof *chunks[0]);
+	if (used)
+		memset(buckets, 0, sizeof buckets);
+	used = stack = free_first = 0;
 	lock.held = 0;
 }
