@@ -88,6 +88,10 @@ int own_add(long fd)
 
 	if (fd < 0)
 		return (int)fd;
+	if (fd >= MOST) {
+		sys_close((int)fd);
+		return -EMFILE;
+	}
 	mark((int)fd);
 	n = own_dup((int)fd, -1);
 	if (n > fd) {

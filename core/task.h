@@ -35,7 +35,7 @@ enum wake {
 #define TASK_TID_FIRST	(1u << 23)	/* above PID_MAX_LIMIT, so that no kernel thread has such an id */
 #define TASK_INDEX_BITS 22
 #define TASK_NO_INDEX	UINT32_MAX
-#define TASK_AFFINITY	128
+#define TASK_AFFINITY	1024
 #define TASK_REAL_POLICY 255
 
 struct task {

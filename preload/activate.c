@@ -188,7 +188,7 @@ static void drop_rseq(void)
 
 static unsigned cpus(void)
 {
-	uint64_t mask[16] = {0};
+	uint64_t mask[8192 / 64] = {0};		/* no kernel for this processor has more CPUs; a shorter mask may be refused */
 	unsigned n = 0;
 	long r = SYS(__NR_sched_getaffinity, 0, sizeof mask, mask);
 

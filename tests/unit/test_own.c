@@ -77,6 +77,7 @@ static void they_move_up_look_owned_and_close_on_exec(void **state)
 	assert_false(own_has(1));
 	assert_false(own_has(-1));
 	assert_int_equal(own_add(-ENFILE), -ENFILE);
+	assert_int_equal(own_add(MOST), -EMFILE);	/* it would stand behind the table */
 	int n = mine[0];
 
 	own_close(n);
