@@ -23,17 +23,33 @@ SHELL	:= /bin/bash
 ARCH_S		:= core/arch/$(ARCH)/switch.S core/arch/$(ARCH)/user.S
 CORE		:= sys log pages conf stat mem clock heap stack task carrier cputime own hub ready timer poll sched futex offload asleep \
 		   monitor fork
-PRELOAD		:= elfkind ldpreload confine text object bytes opcode decoder insn body sites known slot patch user shared bound credential threadtimer action sigframe inject signal sigcall \
-		   fd kind number transfer sock splice name sigwait io mq ring multiplex sleep futexcall exec process thread cpuclock dispatch obstacle \
-		   activate launch load
+PRELOAD		:= elf/elfkind elf/ldpreload elf/object \
+		   gate/confine gate/user gate/bound \
+		   patch/codewrite patch/scan patch/opcode patch/decoder patch/insn patch/body patch/sites \
+		   patch/sitecache patch/trampoline patch/patch \
+		   signal/timer signal/action signal/frame signal/catch signal/signal signal/sigcall \
+		   fd/fd fd/fdkind fd/fdtable fd/transfer fd/sock fd/splice fd/procname fd/sigwait fd/io fd/mq fd/uring \
+		   fd/multiplex \
+		   process/shared process/credential process/exec process/process \
+		   thread/sleep thread/futexcall thread/thread thread/cpuclock \
+		   start/dispatch start/obstacle start/activate start/launch start/trigger
 # They run in the program's time, not inside its system calls, and may use vector registers.
-FREE		:= text object bytes opcode decoder insn body sites known slot patch
+FREE		:= patch/codewrite \
+		   elf/object \
+		   patch/scan patch/opcode patch/decoder patch/insn patch/body patch/sites patch/sitecache \
+		   patch/trampoline patch/patch
 API		:= task
-CLI		:= option quantity words reader metric estimate schedule verdict histogram unit tally address connection echo http pool \
-		   arrivals loop loadreport load run fill child cost ready tasks carriers compareplan loadrun trial record summary comparereport \
-		   plot others compare help stats main
+CLI		:= option quantity words unit \
+		   load/histogram load/tally load/address load/connection load/echo load/http load/pool load/arrivals \
+		   load/loop load/report load/load \
+		   run child \
+		   compare/reader compare/metric compare/estimate compare/schedule compare/verdict compare/fill \
+		   compare/cost compare/serving compare/counters compare/blocked compare/plan compare/loadrun \
+		   compare/trial compare/record compare/summary compare/report compare/plot compare/steal \
+		   compare/compare \
+		   help stats main
 # Of preload, what the command needs as well: linked into both.
-BOTH		:= elfkind ldpreload confine
+BOTH		:= elf/elfkind elf/ldpreload gate/confine
 
 WARN	:= -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wno-unused-parameter \
 	   -Wno-missing-field-initializers
@@ -56,7 +72,7 @@ TRUE	:= /bin/true
 say	= @printf '  %-6s %s\n' $(1) $(2)
 
 CORE_O	:= $(CORE:%=$(B)/core/%.o) $(ARCH_S:%.S=$(B)/%.o)
-PRE_O	:= $(PRELOAD:%=$(B)/preload/%.o) $(B)/preload/thunk.o
+PRE_O	:= $(PRELOAD:%=$(B)/preload/%.o) $(B)/preload/patch/thunk.o
 API_O	:= $(API:%=$(B)/preload/api/%.o)
 CLI_O	:= $(CLI:%=$(B)/preload/cli/%.o) $(BOTH:%=$(B)/preload/%.o)
 
@@ -114,12 +130,12 @@ install: all
 	ln -sf libweft.so.0 $(D)/lib/libweft.so
 	install -m 644 include/weft.h $(D)/include/weft.h
 	install -m 644 include/weft/*.h $(D)/include/weft/
-	install -m 644 preload/cli/*.1 $(D)/share/man/man1/
+	install -m 644 preload/cli/man/*.1 $(D)/share/man/man1/
 	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|' preload/api/weft.pc.in > $(D)/lib/pkgconfig/weft.pc
 
 uninstall:
 	rm -rf $(D)/bin/weft $(D)/lib/libweft.so $(D)/lib/libweft.so.0 $(D)/lib/weft.sites $(D)/include/weft.h $(D)/include/weft \
-		$(D)/lib/pkgconfig/weft.pc $(patsubst preload/cli/%,$(D)/share/man/man1/%,$(wildcard preload/cli/*.1))
+		$(D)/lib/pkgconfig/weft.pc $(patsubst preload/cli/man/%,$(D)/share/man/man1/%,$(wildcard preload/cli/man/*.1))
 
 clean:
 	rm -rf $(B)

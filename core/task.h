@@ -79,7 +79,7 @@ struct task {
 	uintptr_t sigalt_sp, sigalt_size;
 	void *preempt;			/* buffer for the kernel's frame, once it was preempted */
 	uintptr_t elsewhere;		/* 64 KiB region outside its stack that was found to be its own */
-	void *exec;			/* memory for an exec that it or its child of vfork makes (preload/exec.c) */
+	void *exec;			/* memory for an exec that it or its child of vfork makes (preload/process/exec.c) */
 	uint64_t *affinity;		/* as the program set it; NULL: never */
 	int64_t cpu_ns;			/* CPU time until it left its last carrier; written by that before on_cpu is cleared */
 	char name[16];

@@ -67,7 +67,7 @@ $(B)/cli.a: $(filter-out %/main.o,$(CLI_O))
 $(B)/core.a $(B)/free.a $(B)/cli.a:
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
-unit_libs	= $(if $(filter $(1),$(FREE)),$(B)/free.a) $(if $(filter $(1),$(CLI)),$(B)/cli.a) $(B)/core.a
+unit_libs	= $(if $(filter $(1),$(notdir $(FREE))),$(B)/free.a) $(if $(filter $(1),$(notdir $(CLI))),$(B)/cli.a) $(B)/core.a
 
 $(B)/tests/unit/test_%: tests/unit/test_%.c $$(call unit_libs,$$*)
 	$(call say,CC,$<)

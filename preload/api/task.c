@@ -29,8 +29,8 @@
 extern int __register_atfork(void (*)(void), void (*)(void), void (*)(void), void *) __attribute__((weak));
 #include <unistd.h>
 
-#include "activate.h"
-#include "gate.h"
+#include "start/activate.h"
+#include "gate/gate.h"
 #include "stat.h"
 #include "weft.h"
 

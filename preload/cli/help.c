@@ -72,7 +72,7 @@ static void help_compare(void)
 	     "{port}, {dir}, {cpu}, {seconds} and {connections} are filled in in all command lines.\n\n"
 	     "Options, `--name VALUE' or `--name=VALUE'; times may end with ms, s or m:");
 #define PLAN(field, type, initial, argument, help) print_option(#field, argument, help);
-#include "compareplan.def"
+#include "compare/plan.def"
 #undef PLAN
 	puts("  --help\n        show this text\n\n"
 	     "The exit status is 0, that of --fail-if-worse, 125 when a run cannot be made, or 126 and 127\n"
@@ -85,7 +85,7 @@ static void help_load(void)
 	     "a connection starts its next request when the last one is answered (closed loop).\n\n"
 	     "Options, `--name VALUE' or `--name=VALUE'; times may end with ms, s or m:");
 #define LOAD(field, type, initial, argument, help) print_option(#field, argument, help);
-#include "loadplan.def"
+#include "load/plan.def"
 #undef LOAD
 	puts("  --help\n        show this text\n\n"
 	     "The exit status is 0 when no request failed, 1 when one did, or 125 for wrong\n"

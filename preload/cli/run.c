@@ -14,9 +14,9 @@
 #include <unistd.h>
 
 #include "cli.h"
-#include "confine.h"
-#include "elfkind.h"
-#include "ldpreload.h"
+#include "gate/confine.h"
+#include "elf/elfkind.h"
+#include "elf/ldpreload.h"
 #include "option.h"
 #include "run.h"
 

@@ -72,7 +72,7 @@ static long fake_call(long nr, struct stat *to)
 #define sys_pread(fd, buf, n, at) fake_read(buf, n, at)
 #define sys_open(...)	fake_open()
 #define sys_close(fd)	((void)(fd))
-#include "elfkind.c"
+#include "elf/elfkind.c"
 
 /* mutate -- damage a fresh copy: bytes, words of interesting size, and its length. Most hits go
  * where the tables are. */

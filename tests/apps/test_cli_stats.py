@@ -181,7 +181,7 @@ class Library(Case):
 
 class Manual(Case):
     def page(self, name):
-        with open("%s/preload/cli/%s" % (ROOT, name)) as f:
+        with open("%s/preload/cli/man/%s" % (ROOT, name)) as f:
             return f.read().replace("\\-", "-")
 
     def test_every_option_and_variable_has_its_place(self):
@@ -194,8 +194,8 @@ class Manual(Case):
 
     def test_every_option_of_load_and_every_failure_has_its_place(self):
         text = self.page("weft-load.1")
-        for table, row, place in (("loadplan.def", "LOAD", "\n.%s --%s"),
-                                  ("failure.def", "FAILURE", "\n.%s %s\n")):
+        for table, row, place in (("load/plan.def", "LOAD", "\n.%s --%s"),
+                                  ("load/failure.def", "FAILURE", "\n.%s %s\n")):
             with open(ROOT + "/preload/cli/" + table) as f:
                 names = re.findall(r"^%s\((\w+)" % row, f.read(), re.M)
             for name in names:
@@ -211,7 +211,7 @@ class Manual(Case):
         if not shutil.which("groff"):
             self.skipTest("groff is not installed")
         for name in "weft.1", "weft-run.1", "weft-load.1":
-            file = "%s/preload/cli/%s" % (ROOT, name)
+            file = "%s/preload/cli/man/%s" % (ROOT, name)
             status, out, err = output_of(["groff", "-man", "-ww", "-Tutf8", file])
             self.assertEqual((status, err), (0, ""))
 

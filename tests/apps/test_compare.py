@@ -197,7 +197,7 @@ class Commands(Compare):
 
     def test_help_names_every_option(self):
         out, err = self.compare("--help", few=())
-        with open(ROOT + "/preload/cli/compareplan.def") as f:
+        with open(ROOT + "/preload/cli/compare/plan.def") as f:
             for name in re.findall(r"^PLAN\((\w+)", f.read(), re.M):
                 self.assertIn("\n  --%s" % name.replace("_", "-"), out)
 

@@ -360,7 +360,7 @@ class Options(Case):
     def test_help_names_every_option(self):
         status, out, err = self.command("load", "--help")
         self.assertEqual((status, err), (0, ""))
-        with open(ROOT + "/preload/cli/loadplan.def") as f:
+        with open(ROOT + "/preload/cli/load/plan.def") as f:
             for name in re.findall(r"^LOAD\((\w+)", f.read(), re.M):
                 self.assertIn("\n  --%s" % name, out)
         self.assertLessEqual(max(map(len, out.splitlines())), 100)

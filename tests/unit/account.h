@@ -2,7 +2,7 @@
 #ifndef TESTS_UNIT_ACCOUNT_H
 #define TESTS_UNIT_ACCOUNT_H
 
-#include "decoder.h"
+#include "patch/decoder.h"
 #include "zydis.h"
 
 enum what { A_JUMP = 1000000, A_CALL, A_JRCXZ, A_SYSCALL }; /* others: by the disassembler's own number */

@@ -8,7 +8,7 @@
 
 #include <math.h>
 #include <stdint.h>
-#include "schedule.h"
+#include "compare/schedule.h"
 
 #define NOISE_PAIRS 96
 

@@ -6,7 +6,7 @@
 #include "unit.h"
 #include <signal.h>
 
-#include "reader.h"
+#include "compare/reader.h"
 
 #define RECORDINGS	"tests/unit/reader"
 #define NAME_MOST	40

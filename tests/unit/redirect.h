@@ -18,8 +18,8 @@
 #include <time.h>
 
 #include "sys.c"
-#include "body.c"
-#include "sites.c"
+#include "patch/body.c"
+#include "patch/sites.c"
 
 /* From write number deny_from to before deny_to, neither way of writing text works. */
 static long writes, deny_from, deny_to;
@@ -31,10 +31,10 @@ static bool denied(void)
 }
 #define sys_pwrite(...) (++writes, denied() || deny_mem ? -EIO : sys_pwrite(__VA_ARGS__))
 #define sys_mremap(...) (denied() ? -EPERM : sys_mremap(__VA_ARGS__))
-#include "text.c"
+#include "patch/codewrite.c"
 #undef sys_mremap
-#include "slot.c"
-#include "patch.c"
+#include "patch/trampoline.c"
+#include "patch/patch.c"
 
 __asm__(".section slots,\"ax\"\n.p2align 12\n.globl weft_slots, weft_slots_end\n.hidden "
 	"weft_slots, weft_slots_end\n"

@@ -1,6 +1,6 @@
 /* test_arrivals.c -- requests of an open loop are due at equal distances, and each exactly once */
 #include "unit.h"
-#include "arrivals.h"
+#include "load/arrivals.h"
 
 #define SECOND 1000000000ll
 

@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <math.h>
 
-#include "estimate.h"
+#include "compare/estimate.h"
 #include "noise.h"
 #include "reference.h"
 

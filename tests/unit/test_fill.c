@@ -2,7 +2,7 @@
  */
 #include "unit.h"
 
-#include "fill.h"
+#include "compare/fill.h"
 
 static const struct fill fill = {.port = 8080, .dir = "/tmp/d", .cpu = 1, .seconds = 2.5, .connections = 10000000000};
 

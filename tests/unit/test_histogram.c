@@ -1,6 +1,6 @@
 /* test_histogram.c -- times are counted to three digits, and the text form gives them back */
 #include "unit.h"
-#include "histogram.h"
+#include "load/histogram.h"
 #include <errno.h>
 
 static struct histogram a, b;

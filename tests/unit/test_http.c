@@ -1,7 +1,7 @@
 /* test_http.c -- answers are understood in whatever pieces they come */
 #include "unit.h"
 #include "cli.h"
-#include "connection.h"
+#include "load/connection.h"
 
 #define OK	 "HTTP/1.1 200 OK\r\n"
 #define LENGTH	 "Content-Length: 5\r\n\r\nhello"

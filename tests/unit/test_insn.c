@@ -5,9 +5,9 @@
 #include "unit.h"
 #include <dlfcn.h>
 
-#include "decoder.h"
-#include "insn.h"
-#include "object.h"
+#include "patch/decoder.h"
+#include "patch/insn.h"
+#include "elf/object.h"
 #include "zydis.h"
 
 static long compared;

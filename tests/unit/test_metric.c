@@ -2,7 +2,7 @@
  */
 #include "recording.h"
 
-#include "metric.h"
+#include "compare/metric.h"
 
 static void specifications_are_understood(void **state)
 {

@@ -3,7 +3,7 @@
 #include "unit.h"
 #include <dlfcn.h>
 
-#include "object.h"
+#include "elf/object.h"
 
 static int note_object(const struct object *o, void *arg)
 {

@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 
 #include "cli.h"
-#include "record.h"
+#include "compare/record.h"
 
 #define RUNS 3
 

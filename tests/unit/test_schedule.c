@@ -1,6 +1,6 @@
 /* test_schedule.c -- chance that can be had again: order in blocks of two pairs, padding */
 #include "unit.h"
-#include "schedule.h"
+#include "compare/schedule.h"
 
 enum { SEEDS = 2000, PAIRS = 96 };
 

@@ -14,7 +14,7 @@
 #include <time.h>
 
 #include "account.h"
-#include "sites.h"
+#include "patch/sites.h"
 
 /* A function called fix_NAME: some instructions, a syscall at at_NAME, and others. */
 #define HIDDEN	 __attribute__((visibility("hidden")))

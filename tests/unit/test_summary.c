@@ -6,7 +6,7 @@
 #include <stdarg.h>
 
 #include "cli.h"
-#include "summary.h"
+#include "compare/summary.h"
 
 #define PAIRS 12
 

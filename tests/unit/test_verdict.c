@@ -2,9 +2,9 @@
 #include "unit.h"
 #include <math.h>
 
-#include "estimate.h"
+#include "compare/estimate.h"
 #include "noise.h"
-#include "verdict.h"
+#include "compare/verdict.h"
 
 /* An interval as 24 well-behaved pairs might give it; p as it must be. */
 static struct estimate interval(double ratio, double lower, double upper)

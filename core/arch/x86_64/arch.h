@@ -218,16 +218,16 @@ extern int arch_has_fsgsbase;	/* set once at activation, before the first switch
 
 /* What the kernel keeps of a thread in registers, and who keeps it of a task:
  *
- *	general registers, flags	the gate's frame, or the kernel's of a preempted task (preload/inject.c)
+ *	general registers, flags	the gate's frame, or the kernel's of a preempted task (preload/signal/catch.c)
  *	x87 and MXCSR control words	arch_switch
  *	SSE, AVX, AVX-512, AMX tiles	dead across a call of ours by the ABI, saved around the switch where the site's function uses
- *					them (preload/thunk.S, SSE); the kernel's frame of a preempted task has all of them
+ *					them (preload/patch/thunk.S, SSE); the kernel's frame of a preempted task has all of them
  *	FS base				arch_switch; set by libc once for each thread
  *	GS base				read when a task leaves (1.4 ns: `wrgsbase' is no call that could tell of it), written when the
  *					next one has another. Without these instructions (Linux before 5.9) it stays the carrier's
  *	PKRU				the same, once the program has a protection key
  *	shadow stack			not supported: libc turns it on only where all objects ask for it, and then Weft is not loaded
- *	restartable sequence		none: tasks move between kernel threads (preload/thread.c)
+ *	restartable sequence		none: tasks move between kernel threads (preload/thread/thread.c)
  *	TLS entries of the GDT, LDT	the carriers' (32-bit code only); the LDT is the process's
  *	debug registers			a debugger's, set for kernel threads
  *	I/O permissions			the carrier's: a task that asks for them is to be bound

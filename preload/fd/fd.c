@@ -1,0 +1,551 @@
+/* fd.c -- what is remembered of the program's descriptors, and waiting for them */
+#include <fcntl.h>
+#include <poll.h>
+#include "fd/fd.h"
+#include "clock.h"
+#include "log.h"
+#include "mem.h"
+#include "pages.h"
+
+#define CHUNKS 8192	/* so the highest number is that of own.c as well */
+#define AHEAD  8
+#define EDGES  (EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET)
+#define ENDED  (EPOLLHUP | EPOLLERR)
+
+static struct fd *chunks[CHUNKS] SPARSE;	/* atomic pointers; never freed */
+static unsigned chunks_end;		/* atomic: none stands there or behind. Written under grow_lock */
+static struct lock grow_lock ANEW;
+static uint32_t fork_epoch ANEW;	/* atomic */
+
+/* What the monitor saw of an entry's list at its last sweep. */
+struct age {
+	struct fd_waiter *first;
+	uint32_t since;		/* the same wait: an edge that concerns it not, such as that of a look, leaves it as old as it was */
+	uint8_t sweeps;		/* at which the same wait was found again; AGED: it was looked at */
+	bool due;		/* it was ready at the one before, while its hub slept */
+};
+
+#define AGED 2
+static struct age *ages[CHUNKS] ANEW;	/* the monitor's own, a row an entry; never freed */
+
+static struct fd *grow(unsigned number)
+{
+	lock_take(&grow_lock);
+	struct fd *chunk = chunks[number / FD_CHUNK];
+
+	if (!chunk) {
+		chunk = mem_get(FD_CHUNK * sizeof *chunk);
+		store_release(&chunks[number / FD_CHUNK], chunk);
+		if (chunk && number / FD_CHUNK >= chunks_end)
+			store_release(&chunks_end, number / FD_CHUNK + 1);
+	}
+	lock_drop(&grow_lock);
+	return chunk ? &chunk[number % FD_CHUNK] : NULL;
+}
+
+struct fd *fd_get(int number)
+{
+	if (unlikely((unsigned)number >= FD_CHUNK * CHUNKS))
+		return NULL;
+	struct fd *chunk = load_acquire(&chunks[number / FD_CHUNK]);
+
+	return likely(chunk != NULL) ? &chunk[number % FD_CHUNK] : grow((unsigned)number);
+}
+
+bool fd_known(unsigned number)
+{
+	return number < FD_CHUNK * CHUNKS && load_acquire(&chunks[number / FD_CHUNK]);
+}
+
+unsigned fd_end(void)
+{
+	return load_acquire(&chunks_end) * FD_CHUNK;
+}
+
+enum fd_kind fd_kind_of(struct fd *e, int number)
+{
+	enum fd_kind kind = load_relaxed(&e->kind);
+
+	if (unlikely(kind == FD_UNKNOWN)) {
+		e->epoch = 0;
+		kind = own_has(number) ? FD_UNKNOWN : fd_ask_kind(e, number);
+		store_relaxed(&e->kind, (uint8_t)kind);
+	}
+	return kind;
+}
+
+void fd_new(int number, enum fd_kind kind, uint8_t flags)
+{
+	struct fd *e = fd_get(number);
+
+	if (!e)
+		return;
+	e->flags = flags;
+	e->drained = 0;
+	e->epoch = load_relaxed(&fork_epoch);
+	e->receive_ns = e->send_ns = 0;
+	store_release(&e->kind, (uint8_t)kind);
+}
+
+bool fd_nonblocking(struct fd *e, int number)
+{
+	if (e->epoch != load_relaxed(&fork_epoch) || !(e->flags & FD_OWN)) {
+		long fl = sys_fcntl(number, F_GETFL, 0);
+
+		e->flags = (uint8_t)((e->flags & ~FD_NONBLOCK) | (fl > 0 && (fl & O_NONBLOCK) ? FD_NONBLOCK : 0));
+	}
+	return e->flags & FD_NONBLOCK;
+}
+
+/* Under the entry's lock: see that some hub's epoll set has it. */
+static int registered(struct fd *e, int number, struct hub *h)
+{
+	struct epoll_event ev = {
+		.events = EDGES,
+		.data.u64 = (uint64_t)e->generation << 32 | (uint32_t)number,
+	};
+
+	if (e->hub) {
+		if (likely(e->hub == h) || ++e->moved < 4 || e->first)
+			return 0;
+		poll_control(e->hub, EPOLL_CTL_DEL, number, &ev);
+	}
+	e->moved = 0;
+	long r = poll_control(h, EPOLL_CTL_ADD, number, &ev);
+
+	if (r == -EEXIST)	/* it was closed and opened again where we could not see */
+		r = poll_control(h, EPOLL_CTL_MOD, number, &ev);
+	if (r < 0)
+		return (int)r;
+	e->hub = h;
+	STAT_ADD(h, registrations, 1);
+	return 0;
+}
+
+/* Join the list unless *seen differs from the count of edges. Returns 0, 1 or -errno. */
+static int join(struct fd_waiter *w, struct task *t, int number, uint32_t events, const uint32_t *seen)
+{
+	struct fd *e = fd_get(number);
+	int r;
+
+	*w = (struct fd_waiter){.task = t, .events = events, .number = number};
+	if (!e)
+		return -EBADF;
+	lock_take(&e->lock);
+	r = registered(e, number, sched_helper(t));
+	if (r == 0 && seen && e->edges != *seen) {
+		r = 1;
+	} else if (r == 0) {
+		w->fd = e;
+		w->since = e->edges;
+		w->next = e->first;
+		if (w->next)
+			w->next->prev = &w->next;
+		w->prev = &e->first;
+		e->first = w;
+		e->last = t;
+	}
+	struct hub *h = e->hub;
+
+	lock_drop(&e->lock);
+	if (unlikely(h != sched_hub(t)) && r == 0)
+		poll_joined(h);
+	return r;
+}
+
+int fd_join(struct fd_waiter *w, struct task *t, int number, uint32_t events)
+{
+	return join(w, t, number, events, NULL);
+}
+
+static void unlink_waiter(struct fd_waiter *w)
+{
+	*w->prev = w->next;
+	if (w->next)
+		w->next->prev = w->prev;
+	w->prev = NULL;
+}
+
+void fd_part(struct fd_waiter *w)
+{
+	struct fd *e;
+
+	while ((e = load_acquire(&w->fd))) {
+		lock_take(&e->lock);
+		bool still = e == w->fd;
+
+		if (still && w->prev)
+			unlink_waiter(w);
+		lock_drop(&e->lock);
+		if (still)
+			return;
+	}
+}
+
+long fd_wait(struct task *t, int *number, uint32_t events, int64_t deadline_ns, uint32_t seen)
+{
+	struct fd_waiter w;
+
+	sched_arm(t, events & EPOLLIN ? PARK_READ : PARK_WRITE);
+	int r = join(&w, t, *number, events, &seen);
+
+	if (r) {
+		enum wake why = sched_disarm(t);
+
+		return r < 0 ? r : why == WAKE_SIGNAL ? -ERESTARTSYS : 0;
+	}
+	enum wake why = sched_park(t, deadline_ns);
+
+	if (why != WAKE_EVENT)	/* else event() took it out of the list, and is done with it */
+		fd_part(&w);
+	*number = w.number;
+	return why == WAKE_EVENT ? 0 : why == WAKE_TIMEOUT ? -ETIMEDOUT : -ERESTARTSYS;
+}
+
+int64_t fd_limit(struct fd *e, int number, bool in)
+{
+	if (load_relaxed(&e->kind) == FD_SOCKET && (e->epoch != load_relaxed(&fork_epoch) || !(e->flags & FD_OWN))) {
+		e->receive_ns = fd_ask_limit(number, true);
+		e->send_ns = fd_ask_limit(number, false);
+	}
+	return in ? e->receive_ns : e->send_ns;
+}
+
+static void event(struct hub *h, uint64_t data, uint32_t events)
+{
+	struct fd *e = fd_get((int)(uint32_t)data);
+	struct fd_waiter *w, *next;
+
+	lock_take(&e->lock);
+	if (e->generation != data >> 32 || e->hub != h) {
+		lock_drop(&e->lock);
+		STAT_ADD(h, events_stale, 1);
+		return;
+	}
+	store_release(&e->edges, e->edges + 1);
+	if (events & (EPOLLRDHUP | EPOLLPRI | ENDED))
+		__atomic_fetch_or(&e->flags, FD_HANGUP, __ATOMIC_RELAXED);
+	for (w = e->first; w; w = next) {
+		next = w->next;
+		if (!(events & (w->events | ENDED)))
+			continue;
+		unlink_waiter(w);
+		ready_wake(h, w->task, WAKE_EVENT);	/* from here on the waiter may be gone */
+	}
+	lock_drop(&e->lock);
+}
+
+static struct fd *known(const struct epoll_event *ev)
+{
+	unsigned number = (uint32_t)ev->data.u64;
+
+	return fd_known(number) ? &chunks[number / FD_CHUNK][number % FD_CHUNK] : NULL;
+}
+
+/* With thousands of descriptors each event finds cold memory: entry, waiter, task, one by way of the other. They are fetched
+ * ahead, an entry AHEAD events before its turn and what it names half as many. Waiter and task may be gone: a prefetch never
+ * faults. */
+void fd_events(struct hub *h, const struct epoll_event *ev, unsigned n)
+{
+	for (unsigned i = 0; i < n + AHEAD; i++) {
+		struct fd *e = i < n ? known(&ev[i]) : NULL;
+
+		if (e)
+			(void)*(volatile uint32_t *)&e->generation;
+		e = i >= AHEAD / 2 && i - AHEAD / 2 < n ? known(&ev[i - AHEAD / 2]) : NULL;
+		if (e) {
+			__builtin_prefetch(e->first, 1);
+			__builtin_prefetch(e->last, 1);
+			__builtin_prefetch((char *)e->last + 64, 1);
+		}
+		if (i < AHEAD || ev[i - AHEAD].data.u64 == HUB_OWN)
+			continue;	/* the hub's own is edge-triggered and never read: it only has to end the wait */
+		STAT_ADD(h, events, 1);
+		event(h, ev[i - AHEAD].data.u64, ev[i - AHEAD].events);
+	}
+}
+
+static bool due(const struct fd *e, int number)
+{
+	struct pollfd p = {number, (short)(e->first->events & (POLLIN | POLLPRI | POLLOUT)), 0};
+
+	return hub_asleep(e->hub) && sys_poll(&p, 1) > 0;
+}
+
+static void rearm(const struct fd *e, int number)
+{
+	struct epoll_event ev = {.events = EDGES, .data.u64 = (uint64_t)e->generation << 32 | (uint32_t)number};
+
+	if (poll_control(e->hub, EPOLL_CTL_MOD, number, &ev) == -ENOENT)
+		poll_control(e->hub, EPOLL_CTL_ADD, number, &ev);
+	stat_shared(rearms, 1);
+}
+
+/* Returns whether the entry has a wait that has not been looked at. */
+static bool grow_older(struct fd *e, int number)
+{
+	struct age **row = &ages[number / FD_CHUNK];
+
+	if (!load_relaxed(&e->first))
+		return false;
+	if (!*row && !(*row = mem_get_anew(FD_CHUNK * sizeof(struct age))))
+		return true;
+	struct age *a = *row + number % FD_CHUNK;
+
+	lock_take(&e->lock);
+	bool waits = e->first && e->hub;
+
+	if (!waits || a->first != e->first || a->since != e->first->since) {
+		*a = (struct age){.first = e->first, .since = e->first ? e->first->since : 0};
+	} else if (a->sweeps == AGED) {
+		/* it has been looked at */
+	} else if (++a->sweeps < AGED) {
+		a->due = due(e, number);
+	} else {
+		if (a->due && due(e, number)) {	/* a tenth of a second long */
+			stat_shared(rearms_helped, 1);
+			LOG(DEBUG, "weft: a wait for descriptor %d had missed an event\n", number);
+		}
+		rearm(e, number);
+	}
+	bool young = waits && a->sweeps < AGED;
+
+	lock_drop(&e->lock);
+	return young;
+}
+
+bool fd_sweep(void)
+{
+	bool young = false;
+
+	for (unsigned c = 0; c < load_acquire(&chunks_end); c++) {
+		struct fd *chunk = load_acquire(&chunks[c]);
+
+		for (unsigned i = 0; chunk && i < FD_CHUNK; i++)
+			young |= grow_older(&chunk[i], (int)(c * FD_CHUNK + i));
+	}
+	return young;
+}
+
+static void wake_all(struct fd *e, int number)
+{
+	struct fd_waiter *w;
+
+	while ((w = e->first)) {
+		unlink_waiter(w);
+		w->number = number;
+		ready_wake(NULL, w->task, WAKE_EVENT);
+	}
+}
+
+/* Under the entry's lock: waiters on a number that is going away go on with a duplicate of ours, on the same description. */
+static bool move_waiters(struct fd *e, int number, int least)
+{
+	int copy = own_dup(number, least);
+	struct fd *to = copy < 0 ? NULL : fd_get(copy);
+	struct fd_waiter *w;
+
+	if (!to) {
+		if (copy >= 0)
+			own_close(copy);
+		return false;
+	}
+	lock_take(&to->lock);
+	to->flags = e->flags;
+	to->drained = 0;
+	to->receive_ns = e->receive_ns;
+	to->send_ns = e->send_ns;
+	to->lent = e->lent ? e->lent : FD_ORPHAN;
+	to->hub = NULL;
+	registered(to, copy, e->hub);
+	while ((w = e->first)) {
+		unlink_waiter(w);
+		w->next = to->first;
+		if (w->next)
+			w->next->prev = &w->next;
+		w->prev = &to->first;
+		to->first = w;
+		w->number = copy;
+		store_release(&w->fd, to);
+	}
+	lock_drop(&to->lock);
+	if (to->hub)
+		poll_joined(to->hub);
+	return true;
+}
+
+/* Under the entry's lock: nobody waits there any more. */
+static void forget(struct fd *e, int number)
+{
+	struct epoll_event ev = {0};
+
+	if (e->hub)
+		poll_control(e->hub, EPOLL_CTL_DEL, number, &ev);
+	e->hub = NULL;
+	e->generation++;
+	e->flags = 0;
+	e->drained = 0;
+	e->moved = 0;
+	e->lent = 0;
+	store_relaxed(&e->kind, FD_UNKNOWN);
+}
+
+void fd_poke(int number)
+{
+	struct fd *e = fd_known((unsigned)number) ? fd_get(number) : NULL;
+
+	if (!e)
+		return;
+	lock_take(&e->lock);
+	store_release(&e->edges, e->edges + 1);
+	wake_all(e, number);
+	lock_drop(&e->lock);
+}
+
+void fd_closing(int number)
+{
+	struct fd *e = fd_get(number);
+
+	if (!e)
+		return;
+	lock_take(&e->lock);
+	if (e->first && !move_waiters(e, number, -1))
+		wake_all(e, number);	/* nowhere to wait: let them see what the kernel says of the number */
+	forget(e, number);
+	lock_drop(&e->lock);
+}
+
+int fd_lend(long nr, long a, long b, long c, long d)
+{
+	own_take();
+	int number = own_add(SYS(nr, a, b, c, d));
+	struct fd *e = number < 0 ? NULL : fd_get(number);
+
+	if (e)
+		e->lent = FD_LENT;
+	else if (number >= 0)
+		own_close(number);
+	own_release();
+	return e ? number : -1;
+}
+
+/* Alone, so that nobody sees a number that is ours no more and not yet closed. */
+static void let_go(int number, uint8_t lent)
+{
+	struct fd *e = fd_get(number);
+
+	own_take();
+	lock_take(&e->lock);
+	bool last = e->lent == lent && !e->first;
+
+	if (last)
+		forget(e, number);
+	lock_drop(&e->lock);
+	if (last)
+		own_close(number);
+	own_release();
+}
+
+void fd_let_go(int number, int original)
+{
+	struct fd *e = number == original ? NULL : fd_get(number);
+
+	if (e && e->lent == FD_ORPHAN)
+		let_go(number, FD_ORPHAN);
+}
+
+void fd_take_back(int number)
+{
+	if (number >= 0)
+		let_go(number, FD_LENT);
+}
+
+/* Only while all who know the number wait: else one of them is about to use it. */
+static bool lent_move(int number, int least)
+{
+	struct fd *e = fd_known((unsigned)number) ? fd_get(number) : NULL;
+
+	if (!e)
+		return false;
+	lock_take(&e->lock);
+	bool moved = e->lent && e->first && move_waiters(e, number, least);
+
+	if (moved)
+		forget(e, number);
+	lock_drop(&e->lock);
+	if (moved)
+		own_close(number);
+	return moved;
+}
+
+/* An orphan cannot be done without: nothing else holds what its waiters wait for. */
+static bool lent_give(int from, int to)
+{
+	for (int n = own_next((unsigned)from); n >= 0 && n < to; n = own_next((unsigned)n + 1)) {
+		struct fd *e = fd_known((unsigned)n) ? fd_get(n) : NULL;
+
+		if (!e)
+			continue;
+		lock_take(&e->lock);
+		bool given = e->lent == FD_LENT && e->first;
+
+		if (given) {
+			wake_all(e, -1);
+			forget(e, n);
+		}
+		lock_drop(&e->lock);
+		if (given) {
+			own_close(n);
+			return true;
+		}
+	}
+	return false;
+}
+
+const struct own_kind fd_lent = {lent_move, lent_give};
+
+void fd_each_waiting(struct hub *h, poll_visit *fn)
+{
+	for (unsigned c = 0; c < load_acquire(&chunks_end); c++) {
+		struct fd *chunk = load_acquire(&chunks[c]);
+
+		for (unsigned i = 0; chunk && i < FD_CHUNK; i++) {
+			struct fd *e = &chunk[i];
+			uint32_t events = 0;
+
+			if (!load_relaxed(&e->first) || load_relaxed(&e->hub) != h)
+				continue;
+			lock_take(&e->lock);
+			uint64_t data = (uint64_t)e->generation << 32 | (c * FD_CHUNK + i);
+			bool waited = e->first && e->hub == h;
+
+			for (struct fd_waiter *w = e->first; w; w = w->next)
+				events |= w->events;
+			lock_drop(&e->lock);
+			if (waited)
+				fn(h, (int)(c * FD_CHUNK + i), events, data);
+		}
+	}
+}
+
+uint32_t fd_shared(void)
+{
+	return add_relaxed(&fork_epoch, 1);
+}
+
+void fd_child(uint32_t epoch)
+{
+	fork_epoch = epoch;
+	for (unsigned c = 0; c < load_acquire(&chunks_end); c++)
+		for (unsigned i = 0; chunks[c] && i < FD_CHUNK; i++) {
+			struct fd *e = &chunks[c][i];
+
+			if (!e->kind && !e->hub && !e->lock.held && !e->first && !e->lent)
+				continue;	/* most were never written: let them be */
+			e->lock.held = 0;
+			e->first = NULL;
+			e->hub = NULL;
+			e->generation++;
+			e->lent = 0;
+		}
+}

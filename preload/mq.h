@@ -1,9 +1,0 @@
-/* mq.h -- POSIX message queues */
-#ifndef PRELOAD_MQ_H
-#define PRELOAD_MQ_H
-
-#include "fd.h"
-
-gate_handler mq_send, mq_receive;
-
-#endif
