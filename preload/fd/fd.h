@@ -39,7 +39,7 @@ enum fd_kind {
 	FD_EPOLL,
 	FD_RING,	/* of io_uring, made here, and for any kernel thread */
 	FD_SIGNAL,	/* a signalfd made here: send_ns holds its set */
-	FD_NAME,	/* stands for the name of a task (name.c) */
+	FD_NAME,	/* stands for the name of a task (procname.c) */
 };
 
 struct fd_waiter {
@@ -89,7 +89,7 @@ unsigned fd_end(void);
 /* fd_kind_of -- its kind, asked of the kernel where not known: the hub may be handed on meanwhile. For a task. */
 enum fd_kind fd_kind_of(struct fd *e, int number);
 
-enum fd_kind fd_ask_kind(struct fd *e, int number);	/* kind.c: always of the kernel; fills in what goes with the kind */
+enum fd_kind fd_ask_kind(struct fd *e, int number);	/* fdkind.c: always of the kernel; fills in what goes with the kind */
 
 /* fd_new -- this call has made `number': note what is known. */
 void fd_new(int number, enum fd_kind kind, uint8_t flags);
@@ -129,7 +129,7 @@ void fd_closing(int number);
 
 /* fd_limit -- SO_RCVTIMEO or SO_SNDTIMEO of a socket (0: none); asked anew where another number may have set it. */
 int64_t fd_limit(struct fd *e, int number, bool in);
-int64_t fd_ask_limit(int number, bool in);	/* kind.c: of the kernel */
+int64_t fd_ask_limit(int number, bool in);	/* fdkind.c: of the kernel */
 
 /* fd_poke -- something has happened that epoll does not tell: who waits there looks again. */
 void fd_poke(int number);

@@ -8,7 +8,7 @@
  * process for a call ends the child; one that invents an error gives another answer. Then this process runs natively.
  *
  * A filter that the program sets later is made for this program, and what it forbids, such as fork, may end the process. Nothing
- * is tried then: the process runs natively. The names prctl and syscall are stood before to see it (load.c); a call that a
+ * is tried then: the process runs natively. The names prctl and syscall are stood before to see it (start/trigger.c); a call that a
  * program makes without libc is not seen.
  *
  * What may happen in between:

@@ -2,7 +2,7 @@
  *
  * A handler stands where the kernel stands: a pointer may lead anywhere, its page may be unmapped by another thread at any moment,
  * or be one that another thread has yet to provide (userfaultfd, a file system of the process itself). So handlers copy what they
- * need by these functions and work on the copy. A fault in them is led to their end (inject.c) and is -EFAULT; while the kernel
+ * need by these functions and work on the copy. A fault in them is led to their end (signal/catch.c) and is -EFAULT; while the kernel
  * waits for a page the hub can be handed on. Therefore: no lock is held, and afterwards the task may be on another hub.
  *
  * Rejected: to ask the kernel before each access (what was readable a moment ago may be gone, and a call costs more than the

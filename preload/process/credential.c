@@ -274,7 +274,7 @@ void credential_init(void)
 {
 	size_t parts = 0;
 
-	raw = (uintptr_t)dlsym(RTLD_NEXT, "syscall");	/* not the one that load.c stands for */
+	raw = (uintptr_t)dlsym(RTLD_NEXT, "syscall");	/* not the one that start/trigger.c stands for */
 	object_each(find_libc, &parts);
 	carrier_catch_up = catch_up;
 }

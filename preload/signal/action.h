@@ -1,6 +1,6 @@
 /* action.h -- what the program has said is to be done with each signal
  *
- * From activation on the actions are ours; the kernel knows one handler, inject_catch (inject.h), for every signal that the
+ * From activation on the actions are ours; the kernel knows one handler, inject_catch (signal/catch.h), for every signal that the
  * program catches. SIG_IGN and SIG_DFL are real, but for SIGPIPE's default and for those of faults.
  *
  * Threads: any. Locks: one for the changes; a signal's handler may ask where it has interrupted the program and not us.

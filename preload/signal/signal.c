@@ -76,7 +76,7 @@ static void count(struct task *t, uint64_t mask)
 }
 
 /* What carriers are to block: what all tasks do. The signal that preempts comes through all the same; when it is the program's,
- * inject.c asks whether it is held back. Faults come through as well: they may be those of our own accesses (user.h). */
+ * catch.c asks whether it is held back. Faults come through as well: they may be those of our own accesses (user.h). */
 static uint64_t blocked_by_all(void)
 {
 	uint64_t all = 0;

@@ -56,7 +56,7 @@ def searched(library, **options):
 
 
 def sum_of(data):
-    """As known.c has it."""
+    """As sitecache.c has it."""
     total = 0x9e3779b97f4a7c15
     for word in struct.unpack("<%dQ" % (len(data) // 8), data):
         total = (total ^ word) * 0xff51afd7ed558ccd % (1 << 64)

@@ -1,4 +1,4 @@
-/* blocked.c -- see carriers.h */
+/* blocked.c -- see blocked.h */
 #include <dirent.h>
 #include <fcntl.h>
 #include <stddef.h>

@@ -1,4 +1,4 @@
-/* counters.c -- see tasks.h */
+/* counters.c -- see counters.h */
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-/* plan.c -- see compareplan.h */
+/* plan.c -- see plan.h */
 #include <ctype.h>
 #include <errno.h>
 #include <math.h>

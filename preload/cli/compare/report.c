@@ -1,4 +1,4 @@
-/* report.c -- see comparereport.h */
+/* report.c -- see report.h */
 #include <ctype.h>
 #include <inttypes.h>
 #include <jansson.h>

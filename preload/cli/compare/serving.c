@@ -1,4 +1,4 @@
-/* serving.c -- see ready.h */
+/* serving.c -- see serving.h */
 #include <errno.h>
 #include <regex.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-/* steal.c -- see others.h */
+/* steal.c -- see steal.h */
 #include <stdio.h>
 
 #include "compare/steal.h"
