@@ -17,8 +17,9 @@
 #define CARRIER_STACK 65536ul	/* of each of the two, and their alignment */
 
 /* A kernel thread that shares all there is to share. These are exactly the flags with which pthread_create of glibc and musl makes
- * a thread, because the filters of browsers allow a clone with these flags alone. The thread pointer of such a kernel thread is 0:
- * it has no thread control block of its own. */
+ * a thread, because the filters of browsers allow a clone with these flags alone. Such a kernel thread has no thread control block
+ * of its own. Its thread pointer is that of its maker, and not 0, which libthread_db takes for a process that has just begun: gdb
+ * crashed. */
 #define CARRIER_THREAD_FLAGS (CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM | CLONE_SETTLS | \
 			      CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID)
 

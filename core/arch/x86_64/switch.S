@@ -207,8 +207,12 @@ function arch_clone
 	mov	%rcx, 8(%rsi)
 	mov	%r8, %rdx		/* parent_tid */
 	mov	%r8, %r10		/* child_tid */
-	xor	%r8d, %r8d		/* thread pointer */
-	mov	$56, %eax
+	cmpl	$0, arch_has_fsgsbase(%rip)
+	je	2f
+	rdfsbase %r8			/* thread pointer */
+	jmp	3f
+2:	btr	$19, %rdi		/* without CLONE_SETTLS the kernel passes on the caller's */
+3:	mov	$56, %eax
 	syscall
 	test	%rax, %rax
 	jz	1f
