@@ -407,7 +407,6 @@ void signal_cover(void)
 
 void signal_child(struct task *t)
 {
-	threadtimer_fork();
 	t->sigpending = 0;
 	t->attention = 0;
 	t->siginfo = NULL;

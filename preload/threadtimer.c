@@ -1,10 +1,12 @@
 /* threadtimer.c -- timers that signal one thread */
 #include "threadtimer.h"
+#include "mem.h"
 #include "monitor.h"
 #include "pages.h"
 #include "user.h"
 
-#define MOST 4096
+#define FIRST  64u	/* records of the first block; each further block doubles their number */
+#define BLOCKS 20	/* 67 million records: more than the kernel has timers for one process */
 
 enum state {
 	FREE,
@@ -13,41 +15,97 @@ enum state {
 	DUE,		/* its task has been told */
 };
 
-/* A record keeps its place: the kernel may still hold a signal that names it. */
-static struct timer {
+/* A record keeps its place: the kernel may still hold a signal that names it, by its index. */
+struct timer {
 	uint32_t state;		/* atomic, enum state */
 	uint32_t tid;
 	int sig, id;		/* id: the kernel's, atomic */
 	int overrun, taken;	/* expirations not taken, atomic; what the last signal taken told of them */
+	uint32_t next;		/* of one that is free: the next free one's index, and one; 0: none */
 	union sigval value;
-} timers[MOST] SPARSE;
-static struct lock lock;	/* of the free ones */
-static uint32_t used;		/* atomic, only grows: records from here on were never used */
-static uint32_t fired;		/* atomic: some have */
+};
 
-static struct timer *timer_get(void)
+static struct timer *blocks[BLOCKS] ANEW;	/* atomic pointers, written under lock; never freed */
+static struct lock lock ANEW;	/* of the free ones */
+static uint32_t free_first ANEW;	/* as a record's next */
+static uint32_t used ANEW;	/* atomic, only grows: records from here on were never used */
+static uint32_t fired ANEW;	/* atomic: some have */
+
+static unsigned block_of(uint32_t i)
 {
-	struct timer *found = NULL;
-
-	lock_take(&lock);
-	for (uint32_t i = 0; i < MOST && !found; i++)
-		if (timers[i].state == FREE) {
-			found = &timers[i];
-			found->state = IDLE;
-			found->id = -1;
-			found->overrun = found->taken = 0;
-			if (i >= used)
-				store_release(&used, i + 1);
-		}
-	lock_drop(&lock);
-	return found;
+	return 31 - (unsigned)__builtin_clz(i / FIRST + 1);
 }
 
-static struct timer *timer_find(int id)
+/* How many records stand in the blocks before this one. */
+static uint32_t before(unsigned block)
 {
-	for (uint32_t i = 0; i < load_acquire(&used); i++)
-		if (load_relaxed(&timers[i].state) != FREE && load_relaxed(&timers[i].id) == id)
-			return &timers[i];
+	return FIRST * ((1u << block) - 1);
+}
+
+/* Of a record that is or was used. */
+static struct timer *timer_at(uint32_t i)
+{
+	unsigned b = block_of(i);
+
+	return load_acquire(&blocks[b]) + (i - before(b));
+}
+
+/* Under the lock: a record that was never used; NULL: no memory. */
+static struct timer *timer_fresh(uint32_t *index)
+{
+	unsigned b = block_of(used);
+
+	if (b == BLOCKS)
+		return NULL;
+	if (!blocks[b])
+		store_release(&blocks[b], mem_get_anew((FIRST << b) * sizeof(struct timer)));
+	if (!blocks[b])
+		return NULL;
+	*index = used;
+	store_release(&used, used + 1);
+	return timer_at(*index);
+}
+
+static struct timer *timer_get(uint32_t *index)
+{
+	struct timer *r;
+
+	lock_take(&lock);
+	if (free_first) {
+		*index = free_first - 1;
+		r = timer_at(*index);
+		free_first = r->next;
+	} else {
+		r = timer_fresh(index);
+	}
+	if (r) {
+		store_relaxed(&r->id, -1);
+		r->overrun = r->taken = 0;
+		store_release(&r->state, IDLE);
+	}
+	lock_drop(&lock);
+	return r;
+}
+
+static void timer_put(struct timer *r, uint32_t index)
+{
+	lock_take(&lock);
+	store_release(&r->state, FREE);
+	r->next = free_first;
+	free_first = index + 1;
+	lock_drop(&lock);
+}
+
+static struct timer *timer_find(int id, uint32_t *index)
+{
+	for (uint32_t i = 0; i < load_acquire(&used); i++) {
+		struct timer *r = timer_at(i);
+
+		if (load_relaxed(&r->state) != FREE && load_relaxed(&r->id) == id) {
+			*index = i;
+			return r;
+		}
+	}
 	return NULL;
 }
 
@@ -63,16 +121,17 @@ static bool is_task(uint32_t tid)
 long threadtimer_create(struct task *t, struct arch_frame *f)
 {
 	struct sigevent ev;
+	uint32_t index;
 	int id;
 
 	if (!ARG2(f) || user_copy(t, &ev, (void *)ARG2(f), sizeof ev) < 0 || ev.sigev_notify != SIGEV_THREAD_ID ||
 	    ev.sigev_signo < 1 || ev.sigev_signo >= _NSIG || !is_task((uint32_t)ev._sigev_un._tid))
 		return GATE_NATIVE;
-	struct timer *r = timer_get();
+	struct timer *r = timer_get(&index);
 
 	if (!r)
 		return -EAGAIN;
-	struct sigevent ours = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = CARRIER_SIGNAL, .sigev_value.sival_ptr = r};
+	struct sigevent ours = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = CARRIER_SIGNAL, .sigev_value.sival_ptr = (void *)(uintptr_t)index};
 
 	r->tid = (uint32_t)ev._sigev_un._tid;
 	r->sig = ev.sigev_signo;
@@ -86,33 +145,38 @@ long threadtimer_create(struct task *t, struct arch_frame *f)
 	if (result == 0)
 		store_release(&r->id, id);
 	else
-		store_release(&r->state, FREE);
+		timer_put(r, index);
 	return result;
 }
 
 long threadtimer_delete(struct task *t, struct arch_frame *f)
 {
-	struct timer *r = timer_find((int)ARG1(f));
+	uint32_t index;
+	struct timer *r = timer_find((int)ARG1(f), &index);
 	long result = r ? SYS(f->nr, ARG1(f)) : GATE_NATIVE;
 
 	if (result == 0)
-		store_release(&r->state, FREE);
+		timer_put(r, index);
 	return result;
 }
 
 long threadtimer_getoverrun(struct task *t, struct arch_frame *f)
 {
-	struct timer *r = timer_find((int)ARG1(f));
+	uint32_t index;
+	struct timer *r = timer_find((int)ARG1(f), &index);
 
 	return r ? r->taken : GATE_NATIVE;
 }
 
 bool threadtimer_fired(const siginfo_t *info)
 {
-	uintptr_t at = (uintptr_t)info->si_value.sival_ptr - (uintptr_t)timers;
-	struct timer *r = info->si_value.sival_ptr;
+	uintptr_t index = (uintptr_t)info->si_value.sival_ptr;
 
-	if (info->si_code != SI_TIMER || at >= sizeof timers || at % sizeof *timers || load_acquire(&r->id) != info->si_timerid)
+	if (info->si_code != SI_TIMER || index >= load_acquire(&used))
+		return false;
+	struct timer *r = timer_at((uint32_t)index);
+
+	if (load_acquire(&r->id) != info->si_timerid)
 		return false;
 	add_relaxed(&r->overrun, info->si_overrun + 1);
 	if (!cas(&r->state, IDLE, FIRED))
@@ -132,7 +196,7 @@ struct task *threadtimer_due(int *sig)
 		return NULL;
 	store_seq(&fired, 0);
 	for (uint32_t i = 0; i < load_acquire(&used); i++) {
-		struct timer *r = &timers[i];
+		struct timer *r = timer_at(i);
 
 		if (load_relaxed(&r->state) != FIRED || !cas(&r->state, FIRED, DUE))
 			continue;
@@ -152,7 +216,7 @@ bool threadtimer_information(struct task *t, int sig, siginfo_t *info)
 	bool found = false;
 
 	for (uint32_t i = 0; i < load_acquire(&used); i++) {
-		struct timer *r = &timers[i];
+		struct timer *r = timer_at(i);
 		uint32_t state = load_relaxed(&r->state);
 
 		if (state < FIRED || r->tid != t->tid || r->sig != sig)
@@ -173,11 +237,4 @@ bool threadtimer_information(struct task *t, int sig, siginfo_t *info)
 		info->si_value = r->value;
 	}
 	return found;
-}
-
-void threadtimer_fork(void)
-{
-	memset(timers, 0, used * sizeof *timers);
-	used = fired = 0;
-	lock.held = 0;
 }

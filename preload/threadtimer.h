@@ -1,8 +1,9 @@
 /* threadtimer.h -- timers that signal one thread, as libc's helper has them for SIGEV_THREAD
  *
- * The kernel does not know the ids of tasks. Such a timer sends the process the signal that preempts, with the address of its
+ * The kernel does not know the ids of tasks. Such a timer sends the process the signal that preempts, with the index of its
  * record as its value; the handler notes that it fired, and the next hub that hands out signals gives the timer's own signal to
- * the task. While that has not taken it, further expirations are its overrun.
+ * the task. While that has not taken it, further expirations are its overrun. The child of a fork has no timers and finds no
+ * records. The kernel says how many there can be: each counts against RLIMIT_SIGPENDING.
  *
  * Threads: threadtimer_fired in a signal handler on any kernel thread; the rest from tasks and hubs.
  */
@@ -20,8 +21,6 @@ bool threadtimer_waits(void);	/* it may have more to tell */
 
 /* threadtimer_information -- the task takes this signal: describe it, if it is a timer's. */
 bool threadtimer_information(struct task *t, int sig, siginfo_t *info);
-
-void threadtimer_fork(void);		/* in the child, which has none */
 
 gate_handler threadtimer_create, threadtimer_delete, threadtimer_getoverrun;
 
