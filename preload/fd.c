@@ -11,6 +11,8 @@
 #define AHEAD  8
 #define EDGES  (EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET)
 #define ENDED  (EPOLLHUP | EPOLLERR)
+#define HERE_NS 100000000ll	/* between two looks of a wait in the kernel */
+#define NAP_NS	1000000ll
 
 static struct fd *chunks[CHUNKS] SPARSE;	/* atomic pointers; never freed */
 static unsigned chunks_end;		/* atomic: none stands there or behind. Written under grow_lock */
@@ -109,6 +111,7 @@ static int registered(struct fd *e, int number, struct hub *h)
 		if (likely(e->hub == h) || ++e->moved < 4 || e->first)
 			return 0;
 		poll_control(e->hub, EPOLL_CTL_DEL, number, &ev);
+		e->hub = NULL;
 	}
 	e->moved = 0;
 	long r = poll_control(h, EPOLL_CTL_ADD, number, &ev);
@@ -122,7 +125,20 @@ static int registered(struct fd *e, int number, struct hub *h)
 	return 0;
 }
 
-/* Join the list unless *seen differs from the count of edges. Returns 0, 1 or -errno. */
+static void link_waiter(struct fd *e, struct fd_waiter *w)
+{
+	w->fd = e;
+	w->since = e->edges;
+	w->next = e->first;
+	if (w->next)
+		w->next->prev = &w->next;
+	w->prev = &e->first;
+	e->first = w;
+	e->last = w->task;
+}
+
+/* Join the list unless *seen differs from the count of edges. Returns 0, 1 or -errno; -EBADF and, without `seen', other errors
+ * leave it out of the list. */
 static int join(struct fd_waiter *w, struct task *t, int number, uint32_t events, const uint32_t *seen)
 {
 	struct fd *e = fd_get(number);
@@ -130,21 +146,13 @@ static int join(struct fd_waiter *w, struct task *t, int number, uint32_t events
 
 	*w = (struct fd_waiter){.task = t, .events = events, .number = number};
 	if (!e)
-		return -EBADF;
+		return -ENOMEM;
 	lock_take(&e->lock);
 	r = registered(e, number, sched_helper(t));
-	if (r == 0 && seen && e->edges != *seen) {
+	if (r == 0 && seen && e->edges != *seen)
 		r = 1;
-	} else if (r == 0) {
-		w->fd = e;
-		w->since = e->edges;
-		w->next = e->first;
-		if (w->next)
-			w->next->prev = &w->next;
-		w->prev = &e->first;
-		e->first = w;
-		e->last = t;
-	}
+	else if (r == 0 || (seen && r != -EBADF))
+		link_waiter(e, w);
 	struct hub *h = e->hub;
 
 	lock_drop(&e->lock);
@@ -182,24 +190,53 @@ void fd_part(struct fd_waiter *w)
 	}
 }
 
+/* No epoll set takes the descriptor (a limit of watches, no memory), so this carrier waits in the kernel and its hub is handed on.
+ * The waiter stands in the entry's list meanwhile: close and dup2 give it another number. One that was closed between our look at
+ * it and the call may be another file's by then, and a duplicate's shutdown wakes nobody, so the wait ends after a while. */
+static long wait_here(struct task *t, struct fd_waiter *w, int64_t deadline_ns, int refused)
+{
+	struct pollfd p = {load_relaxed(&w->number), (short)(w->events & (POLLIN | POLLOUT | POLLPRI | POLLRDHUP)), 0};
+	int64_t left = deadline_ns - clock_now();
+	bool last = left <= HERE_NS;
+
+	left = last ? left : HERE_NS;
+	struct __kernel_timespec ts = {left > 0 ? left / NSEC : 0, left > 0 ? left % NSEC : 0};
+
+	stat_shared(waits_native, 1);
+	long n = gate_blocking(t, __NR_ppoll, (long)&p, 1, (long)&ts, 0, 0, 0);
+
+	/* A file that cannot be polled is always ready, and yet the trial has said that it would wait. */
+	if (n > 0 && refused == -EPERM) {
+		ts = (struct __kernel_timespec){0, NAP_NS};
+		gate_blocking(t, __NR_ppoll, 0, 0, (long)&ts, 0, 0, 0);
+	}
+	return n < 0 ? n : n == 0 && last ? -ETIMEDOUT : 0;
+}
+
 long fd_wait(struct task *t, int *number, uint32_t events, int64_t deadline_ns, uint32_t seen)
 {
 	struct fd_waiter w;
+	enum wake why;
+	long r;
 
 	sched_arm(t, events & EPOLLIN ? PARK_READ : PARK_WRITE);
-	int r = join(&w, t, *number, events, &seen);
+	int joined = join(&w, t, *number, events, &seen);
 
-	if (r) {
-		enum wake why = sched_disarm(t);
-
-		return r < 0 ? r : why == WAKE_SIGNAL ? -ERESTARTSYS : 0;
+	if (joined) {
+		why = sched_disarm(t);
+		r = joined > 0 ? 0 : joined;
+		if (why == WAKE_SIGNAL)
+			r = -ERESTARTSYS;
+		else if (joined < 0 && joined != -EBADF && why != WAKE_EVENT)
+			r = wait_here(t, &w, deadline_ns, joined);
+	} else {
+		why = sched_park(t, deadline_ns);
+		r = why == WAKE_EVENT ? 0 : why == WAKE_TIMEOUT ? -ETIMEDOUT : -ERESTARTSYS;
 	}
-	enum wake why = sched_park(t, deadline_ns);
-
 	if (why != WAKE_EVENT)	/* else event() took it out of the list, and is done with it */
 		fd_part(&w);
 	*number = w.number;
-	return why == WAKE_EVENT ? 0 : why == WAKE_TIMEOUT ? -ETIMEDOUT : -ERESTARTSYS;
+	return r;
 }
 
 int64_t fd_limit(struct fd *e, int number, bool in)
@@ -333,7 +370,7 @@ static void wake_all(struct fd *e, int number)
 
 	while ((w = e->first)) {
 		unlink_waiter(w);
-		w->number = number;
+		store_relaxed(&w->number, number);
 		ready_wake(NULL, w->task, WAKE_EVENT);
 	}
 }
@@ -357,7 +394,8 @@ static bool move_waiters(struct fd *e, int number, int least)
 	to->send_ns = e->send_ns;
 	to->lent = e->lent ? e->lent : FD_ORPHAN;
 	to->hub = NULL;
-	registered(to, copy, e->hub);
+	bool refused = e->hub && registered(to, copy, e->hub) < 0;	/* without a hub they wait in the kernel */
+
 	while ((w = e->first)) {
 		unlink_waiter(w);
 		w->next = to->first;
@@ -365,9 +403,11 @@ static bool move_waiters(struct fd *e, int number, int least)
 			w->next->prev = &w->next;
 		w->prev = &to->first;
 		to->first = w;
-		w->number = copy;
+		store_relaxed(&w->number, copy);
 		store_release(&w->fd, to);
 	}
+	if (refused)
+		wake_all(to, copy);
 	lock_drop(&to->lock);
 	if (to->hub)
 		poll_joined(to->hub);

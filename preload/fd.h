@@ -106,11 +106,13 @@ static inline uint32_t fd_edges(const struct fd *e)
  *
  * number  in and out: another one when the program closed it meanwhile
  * seen    fd_edges before the trial that failed
- * Returns 0 (try again), -ETIMEDOUT, -ERESTARTSYS (a signal), or -errno when it cannot be waited for (-EPERM: always ready).
+ * Returns 0 (try again), -ETIMEDOUT, -ERESTARTSYS (a signal), or -EBADF. Where no epoll set takes it, the carrier waits in the
+ * kernel.
  */
 long fd_wait(struct task *t, int *number, uint32_t events, int64_t deadline_ns, uint32_t seen);
 
-/* fd_join, fd_part -- the pieces of fd_wait, for waiting on several: join all, try, park. */
+/* fd_join, fd_part -- the pieces of fd_wait, for waiting on several: join all, try, park. Where fd_join returns -errno, none of
+ * them can wait in this way. */
 int fd_join(struct fd_waiter *w, struct task *t, int number, uint32_t events);
 void fd_part(struct fd_waiter *w);
 
