@@ -70,6 +70,7 @@ enum fd_kind fd_kind_of(struct fd *e, int number)
 
 	if (unlikely(kind == FD_UNKNOWN)) {
 		e->epoch = 0;
+		e->receive_ns = e->send_ns = 0;	/* they may be another file's, closed where we could not see */
 		kind = own_has(number) ? FD_UNKNOWN : fd_ask_kind(e, number);
 		store_relaxed(&e->kind, (uint8_t)kind);
 	}
@@ -224,10 +225,8 @@ long fd_wait(struct task *t, int *number, uint32_t events, int64_t deadline_ns, 
 
 	if (joined) {
 		why = sched_disarm(t);
-		r = joined > 0 ? 0 : joined;
-		if (why == WAKE_SIGNAL)
-			r = -ERESTARTSYS;
-		else if (joined < 0 && joined != -EBADF && why != WAKE_EVENT)
+		r = why == WAKE_SIGNAL ? -ERESTARTSYS : joined == -EBADF ? joined : 0;
+		if (why == WAKE_NONE && r == 0 && joined < 0)
 			r = wait_here(t, &w, deadline_ns, joined);
 	} else {
 		why = sched_park(t, deadline_ns);
@@ -427,6 +426,7 @@ static void forget(struct fd *e, int number)
 	e->drained = 0;
 	e->moved = 0;
 	e->lent = 0;
+	e->receive_ns = e->send_ns = 0;
 	store_relaxed(&e->kind, FD_UNKNOWN);
 }
 

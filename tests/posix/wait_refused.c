@@ -6,6 +6,7 @@
  *
  * threads: 4
  * libs: -lrt
+ * kthreads: 12
  */
 #include "check.h"
 #include "net.h"
