@@ -87,7 +87,7 @@ static long vector(struct task *t, struct arch_frame *f, bool in, struct iovec *
 	struct transfer x;
 
 	if (!transfer_start(&x, t, f, in) || n <= 0)
-		return GATE_NATIVE;
+		return number_refused((int)ARG1(f));
 	x.iov = iov;
 	x.iov_count = n;
 	switch (fd_kind_of(x.fd, x.number)) {
