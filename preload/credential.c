@@ -256,12 +256,12 @@ long credential_change(struct task *t, struct arch_frame *f)
 
 static int find_libc(const struct object *o, void *arg)
 {
-	const struct object_load *l = object_load_at(o, raw);
+	struct object_load l = object_load_at(o, raw);
 
 	(void)arg;
-	if (l)
-		libc = *l;
-	return l != NULL;
+	if (l.end)
+		libc = l;
+	return l.end != 0;
 }
 
 void credential_init(void)
