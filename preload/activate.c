@@ -175,12 +175,15 @@ static void drop_rseq(void)
 		*(volatile int *)(area + 4) = -2;	/* cpu_id: registration failed */
 }
 
+/* How many this process may use; and how large the kernel's sets are. */
 static unsigned cpus(void)
 {
-	uint64_t mask[16] = {0};
+	uint64_t mask[TASK_CPUS / 8] = {0};
 	unsigned n = 0;
 	long r = SYS(__NR_sched_getaffinity, 0, sizeof mask, mask);
 
+	if (r > 0)
+		task_affinity_size = (uint32_t)r;
 	for (long i = 0; i < r / 8; i++)
 		n += (unsigned)__builtin_popcountll(mask[i]);
 	return n ? n : 1;
@@ -223,7 +226,9 @@ static bool first_task(void)
 	hub_on_signal = signal_hand_out;
 	sys_sigmask(SIG_SETMASK, NULL, &carrier_mask);
 	number_start();
-	if (sched_start(t, conf.hubs ? (unsigned)conf.hubs : cpus()) < 0) {
+	unsigned usable = cpus();
+
+	if (sched_start(t, conf.hubs ? (unsigned)conf.hubs : usable) < 0) {
 		task_free(t);
 		return native("no descriptors for a hub");
 	}
