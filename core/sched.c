@@ -1,7 +1,6 @@
 /* sched.c -- park, ready, switch */
 #include <asm/prctl.h>
 #include "sched.h"
-#include "clock.h"
 #include "cputime.h"
 #include "log.h"
 #include "own.h"

@@ -21,7 +21,6 @@
 #include "number.h"
 #include "obstacle.h"
 #include "patch.h"
-#include "process.h"
 #include "signal.h"
 #include "text.h"
 #include "thread.h"

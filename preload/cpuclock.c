@@ -6,7 +6,6 @@
  */
 #include "cpuclock.h"
 #include "cputime.h"
-#include "process.h"
 #include "user.h"
 
 #define THREAD	   4

@@ -2,8 +2,6 @@
 #include <ucontext.h>
 #include "inject.h"
 #include "action.h"
-#include "clock.h"
-#include "mem.h"
 #include "poll.h"
 #include "sigframe.h"
 #include "threadtimer.h"

@@ -1,7 +1,6 @@
 /* insn.c -- one decoded instruction: how long it is and what it does to the flow */
 #include "decoder.h"
 #include "insn.h"
-#include "sys.h"
 
 static int32_t int32_at(uintptr_t at)
 {

@@ -2,13 +2,11 @@
 #include <fcntl.h>
 #include <poll.h>
 #include "io.h"
-#include "clock.h"
 #include "name.h"
 #include "number.h"
 #include "offload.h"
 #include "sigwait.h"
 #include "sock.h"
-#include "user.h"
 
 #define PIECE 4096	/* what a FIFO is sure to take when poll says that it takes something */
 

@@ -13,7 +13,6 @@
 #include "activate.h"
 #include "conf.h"
 #include "confine.h"
-#include "gate.h"
 #include "user.h"
 #include "launch.h"
 #include "log.h"

@@ -10,7 +10,6 @@
 #include "conf.h"
 #include "confine.h"
 #include "exec.h"
-#include "gate.h"
 #include "obstacle.h"
 #include "user.h"
 

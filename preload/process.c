@@ -7,11 +7,9 @@
 #include <sys/wait.h>
 #include "process.h"
 #include "clock.h"
-#include "credential.h"
 #include "exec.h"
 #include "fd.h"
 #include "fork.h"
-#include "log.h"
 #include "offload.h"
 #include "shared.h"
 #include "signal.h"

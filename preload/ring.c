@@ -11,7 +11,6 @@
  */
 #include <linux/io_uring.h>
 #include "ring.h"
-#include "clock.h"
 #include "number.h"
 #include "user.h"
 

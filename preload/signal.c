@@ -2,7 +2,6 @@
 #include "signal.h"
 #include "action.h"
 #include "inject.h"
-#include "log.h"
 #include "pages.h"
 #include "sigframe.h"
 #include "threadtimer.h"

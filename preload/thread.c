@@ -16,7 +16,6 @@
 #include "confine.h"
 #include "futex.h"
 #include "inject.h"
-#include "log.h"
 #include "mem.h"
 #include "monitor.h"
 #include "process.h"

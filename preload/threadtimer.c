@@ -1,7 +1,6 @@
 /* threadtimer.c -- timers that signal one thread */
 #include "threadtimer.h"
 #include "mem.h"
-#include "monitor.h"
 #include "pages.h"
 #include "user.h"
 
