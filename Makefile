@@ -24,7 +24,7 @@ ARCH_S		:= core/arch/$(ARCH)/switch.S core/arch/$(ARCH)/user.S
 CORE		:= sys log pages conf stat mem clock heap stack task carrier cputime own hub ready timer poll sched futex offload asleep \
 		   monitor fork
 PRELOAD		:= elfkind ldpreload confine text object bytes opcode decoder insn body sites known slot patch user shared bound credential threadtimer action sigframe inject signal sigcall \
-		   fd kind number transfer sock splice name sigwait io mq ring multiplex sleep futexcall exec process thread cpuclock dispatch obstacle \
+		   fd age kind number transfer sock splice name sigwait io mq ring multiplex sleep futexcall exec process thread cpuclock dispatch obstacle \
 		   activate launch load
 # They run in the program's time, not inside its system calls, and may use vector registers.
 FREE		:= text object bytes opcode decoder insn body sites known slot patch

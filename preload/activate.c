@@ -8,6 +8,7 @@
 #include <sys/auxv.h>
 #include <sys/resource.h>
 #include "activate.h"
+#include "age.h"
 #include "clock.h"
 #include "conf.h"
 #include "confine.h"
@@ -219,7 +220,7 @@ static bool first_task(void)
 	t->fs = arch_tcb();
 	find_stack(t);
 	hub_on_events = fd_events;
-	monitor_on_sweep = fd_sweep;
+	monitor_on_sweep = age_sweep;
 	poll_each = fd_each_waiting;
 	own_kinds[OWN_LENT] = &fd_lent;
 	hub_on_signal = signal_hand_out;

@@ -3,32 +3,19 @@
 #include <poll.h>
 #include "fd.h"
 #include "clock.h"
-#include "log.h"
 #include "mem.h"
 #include "pages.h"
 
-#define CHUNKS 8192	/* so the highest number is that of own.c as well */
 #define AHEAD  8
 #define EDGES  (EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET)
 #define ENDED  (EPOLLHUP | EPOLLERR)
 #define HERE_NS 100000000ll	/* between two looks of a wait in the kernel */
 #define NAP_NS	1000000ll
 
-static struct fd *chunks[CHUNKS] SPARSE;	/* atomic pointers; never freed */
+static struct fd *chunks[FD_CHUNKS] SPARSE;	/* atomic pointers; never freed */
 static unsigned chunks_end;		/* atomic: none stands there or behind. Written under grow_lock */
 static struct lock grow_lock ANEW;
 static uint32_t fork_epoch ANEW;	/* atomic */
-
-/* What the monitor saw of an entry's list at its last sweep. */
-struct age {
-	struct fd_waiter *first;
-	uint32_t since;		/* the same wait: an edge that concerns it not, such as that of a look, leaves it as old as it was */
-	uint8_t sweeps;		/* at which the same wait was found again; AGED: it was looked at */
-	bool due;		/* it was ready at the one before, while its hub slept */
-};
-
-#define AGED 2
-static struct age *ages[CHUNKS] ANEW;	/* the monitor's own, a row an entry; never freed */
 
 static struct fd *grow(unsigned number)
 {
@@ -47,7 +34,7 @@ static struct fd *grow(unsigned number)
 
 struct fd *fd_get(int number)
 {
-	if (unlikely((unsigned)number >= FD_CHUNK * CHUNKS))
+	if (unlikely((unsigned)number >= FD_CHUNK * FD_CHUNKS))
 		return NULL;
 	struct fd *chunk = load_acquire(&chunks[number / FD_CHUNK]);
 
@@ -56,7 +43,7 @@ struct fd *fd_get(int number)
 
 bool fd_known(unsigned number)
 {
-	return number < FD_CHUNK * CHUNKS && load_acquire(&chunks[number / FD_CHUNK]);
+	return number < FD_CHUNK * FD_CHUNKS && load_acquire(&chunks[number / FD_CHUNK]);
 }
 
 unsigned fd_end(void)
@@ -301,68 +288,6 @@ void fd_events(struct hub *h, const struct epoll_event *ev, unsigned n)
 	}
 }
 
-static bool due(const struct fd *e, int number)
-{
-	struct pollfd p = {number, (short)(e->first->events & (POLLIN | POLLPRI | POLLOUT)), 0};
-
-	return hub_asleep(e->hub) && sys_poll(&p, 1) > 0;
-}
-
-static void rearm(const struct fd *e, int number)
-{
-	struct epoll_event ev = {.events = EDGES, .data.u64 = (uint64_t)e->generation << 32 | (uint32_t)number};
-
-	if (poll_control(e->hub, EPOLL_CTL_MOD, number, &ev) == -ENOENT)
-		poll_control(e->hub, EPOLL_CTL_ADD, number, &ev);
-	stat_shared(rearms, 1);
-}
-
-/* Returns whether the entry has a wait that has not been looked at. */
-static bool grow_older(struct fd *e, int number)
-{
-	struct age **row = &ages[number / FD_CHUNK];
-
-	if (!load_relaxed(&e->first))
-		return false;
-	if (!*row && !(*row = mem_get_anew(FD_CHUNK * sizeof(struct age))))
-		return true;
-	struct age *a = *row + number % FD_CHUNK;
-
-	lock_take(&e->lock);
-	bool waits = e->first && e->hub;
-
-	if (!waits || a->first != e->first || a->since != e->first->since) {
-		*a = (struct age){.first = e->first, .since = e->first ? e->first->since : 0};
-	} else if (a->sweeps == AGED) {
-		/* it has been looked at */
-	} else if (++a->sweeps < AGED) {
-		a->due = due(e, number);
-	} else {
-		if (a->due && due(e, number)) {	/* a tenth of a second long */
-			stat_shared(rearms_helped, 1);
-			LOG(DEBUG, "weft: a wait for descriptor %d had missed an event\n", number);
-		}
-		rearm(e, number);
-	}
-	bool young = waits && a->sweeps < AGED;
-
-	lock_drop(&e->lock);
-	return young;
-}
-
-bool fd_sweep(void)
-{
-	bool young = false;
-
-	for (unsigned c = 0; c < load_acquire(&chunks_end); c++) {
-		struct fd *chunk = load_acquire(&chunks[c]);
-
-		for (unsigned i = 0; chunk && i < FD_CHUNK; i++)
-			young |= grow_older(&chunk[i], (int)(c * FD_CHUNK + i));
-	}
-	return young;
-}
-
 static void wake_all(struct fd *e, int number)
 {
 	struct fd_waiter *w;
@@ -371,6 +296,21 @@ static void wake_all(struct fd *e, int number)
 		unlink_waiter(w);
 		store_relaxed(&w->number, number);
 		ready_wake(NULL, w->task, WAKE_EVENT);
+	}
+}
+
+/* What cannot be registered again looks itself, and waits in the kernel. */
+void fd_rearm(struct fd *e, int number)
+{
+	struct epoll_event ev = {.events = EDGES, .data.u64 = (uint64_t)e->generation << 32 | (uint32_t)number};
+	long r = poll_control(e->hub, EPOLL_CTL_MOD, number, &ev);
+
+	if (r == -ENOENT)
+		r = poll_control(e->hub, EPOLL_CTL_ADD, number, &ev);
+	stat_shared(rearms, 1);
+	if (r == -ENOSPC || r == -ENOMEM) {
+		e->hub = NULL;
+		wake_all(e, number);
 	}
 }
 

@@ -82,7 +82,8 @@ struct fd *fd_get(int number);
 
 /* Entries are made FD_CHUNK at a time, few: a fork copies what was written, and the monitor and the child of a fork read all that
  * were made. fd_known: were those around the number? fd_end: the number behind the last that was made. */
-#define FD_CHUNK 128
+#define FD_CHUNK  128
+#define FD_CHUNKS 8192	/* so the highest number is that of own.c as well */
 bool fd_known(unsigned number);
 unsigned fd_end(void);
 
@@ -133,6 +134,9 @@ void fd_closing(int number);
 int64_t fd_limit(struct fd *e, int number, bool in);
 int64_t fd_ask_limit(int number, bool in);	/* kind.c: of the kernel */
 
+/* fd_rearm -- under the lock of an entry with waiters and a hub: report to them anew what is ready now. */
+void fd_rearm(struct fd *e, int number);
+
 /* fd_poke -- something has happened that epoll does not tell: who waits there looks again. */
 void fd_poke(int number);
 
@@ -142,7 +146,6 @@ uint32_t fd_shared(void);
 void fd_child(uint32_t epoch);
 
 void fd_events(struct hub *h, const struct epoll_event *ev, unsigned n);	/* for hub_on_events */
-bool fd_sweep(void);							/* for monitor_on_sweep */
 void fd_each_waiting(struct hub *h, poll_visit *fn);			/* for poll_each */
 extern const struct own_kind fd_lent;					/* for own_kinds */
 
