@@ -314,6 +314,15 @@ void fd_rearm(struct fd *e, int number)
 	}
 }
 
+static uint32_t waiters_of(const struct fd *e)
+{
+	uint32_t n = 0;
+
+	for (const struct fd_waiter *w = e->first; w; w = w->next)
+		n++;
+	return n;
+}
+
 /* Under the entry's lock: waiters on a number that is going away go on with a duplicate of ours, on the same description. */
 static bool move_waiters(struct fd *e, int number, int least)
 {
@@ -335,6 +344,7 @@ static bool move_waiters(struct fd *e, int number, int least)
 	to->hub = NULL;
 	bool refused = e->hub && registered(to, copy, e->hub) < 0;	/* without a hub they wait in the kernel */
 
+	to->users = waiters_of(e);
 	while ((w = e->first)) {
 		unlink_waiter(w);
 		w->next = to->first;
@@ -409,14 +419,15 @@ int fd_lend(long nr, long a, long b, long c, long d)
 	return e ? number : -1;
 }
 
-/* Alone, so that nobody sees a number that is ours no more and not yet closed. */
+/* Alone, so that nobody sees a number that is ours no more and not yet closed. An orphan has a user for each call that was moved to
+ * it: those that were woken, and have yet to look, stand in no list. */
 static void let_go(int number, uint8_t lent)
 {
 	struct fd *e = fd_get(number);
 
 	own_take();
 	lock_take(&e->lock);
-	bool last = e->lent == lent && !e->first;
+	bool last = e->lent == lent && (lent == FD_ORPHAN ? !--e->users : !e->first);
 
 	if (last)
 		forget(e, number);
@@ -448,7 +459,8 @@ static bool lent_move(int number, int least)
 	if (!e)
 		return false;
 	lock_take(&e->lock);
-	bool moved = e->lent && e->first && move_waiters(e, number, least);
+	bool idle = e->first && (e->lent == FD_LENT || (e->lent == FD_ORPHAN && e->users == waiters_of(e)));
+	bool moved = idle && move_waiters(e, number, least);
 
 	if (moved)
 		forget(e, number);

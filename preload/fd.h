@@ -58,7 +58,10 @@ struct fd {
 	uint8_t flags;		/* FD_*, atomic hints */
 	uint8_t lent;		/* FD_ORPHAN, FD_LENT: the number is ours (own.h). Under lock */
 	uint8_t moved;		/* waits begun on another hub than the registration's */
-	uint32_t epoch;		/* fork epoch in which O_NONBLOCK was last known */
+	union {
+		uint32_t epoch;		/* fork epoch in which O_NONBLOCK was last known */
+		uint32_t users;		/* of an orphan: calls that wait for it, or are about to use it. Under lock */
+	};
 	uint32_t edges;		/* how many epoll reported; written under lock, read by anyone */
 	uint32_t drained;	/* atomic hint: edges before the read that took all there was, and one more; 0: none did */
 	struct hub *hub;	/* whose epoll set it is in; NULL: none. Under lock */

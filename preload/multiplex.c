@@ -39,12 +39,16 @@ static uint32_t wanted(short events)
 	       (events & POLLWRNORM ? EPOLLOUT : 0);
 }
 
-static void leave_all(struct fd_waiter *w, unsigned joined)
+static void leave_all(struct ask *a, struct fd_waiter *w, unsigned joined)
 {
-	while (joined) {
-		fd_part(&w[--joined]);
-		if (w[joined].fd)
-			fd_let_go(w[joined].number, -1);
+	for (unsigned i = 0; joined; i++) {
+		if (a->fds[i].fd < 0)
+			continue;
+		fd_part(w);
+		if (w->fd)
+			fd_let_go(w->number, a->fds[i].fd);
+		w++;
+		joined--;
 	}
 }
 
@@ -78,12 +82,12 @@ static long park(struct ask *a, struct fd_waiter *w)
 	}
 	if (r < 0) {
 		why = sched_disarm(a->task);
-		leave_all(w, joined);
+		leave_all(a, w, joined);
 		return why == WAKE_SIGNAL ? -EINTR : block(a);
 	}
 	r = a->look(a);
 	why = r ? sched_disarm(a->task) : sched_park(a->task, a->deadline);
-	leave_all(w, joined);
+	leave_all(a, w, joined);
 	return r ? -EAGAIN : why == WAKE_TIMEOUT ? a->now(a) : why == WAKE_SIGNAL ? -EINTR : -EAGAIN;
 }
 
