@@ -35,7 +35,7 @@ struct elfkind_rights {
 
 #define ELFKIND_PATH	4096	/* longest path, its NUL included */
 #define ELFKIND_LINE	256	/* what the kernel reads of a `#!' line */
-#define ELFKIND_LEVELS	4	/* scripts run by scripts */
+#define ELFKIND_LEVELS	5	/* scripts run by scripts: as many as the kernel follows */
 #define ELFKIND_LOADS	16	/* loaded segments that are remembered; others are read again when they are wanted */
 
 /* Scratch space; 5 KiB, so not for a task's stack. The caller reads `name' only. */

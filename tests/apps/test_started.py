@@ -105,6 +105,10 @@ class Started(Case):
                    harmless=True)
         self.check(write("by-script", "#!%s\n" % path("by-static")), None, ("exec", "spawn", "fd"), status=8,
                    harmless=True)
+        last = static
+        for i in range(5):                  # as many as the kernel follows
+            last = write("by-script-%d" % i, "#!%s\n" % last)
+        self.check(last, None, ("exec", "spawn"), status=8, harmless=True)
         self.check(write("by-sh", "#!/bin/sh\nexport -p >/dev/null; exec %s\n" % dynamic), library)
 
     @unittest.skipUnless(os.geteuid() == 0, "needs root to give files away")
