@@ -28,8 +28,8 @@ PRELOAD		:= elf/elfkind elf/ldpreload elf/object \
 		   patch/codewrite patch/scan patch/opcode patch/decoder patch/insn patch/body patch/sites \
 		   patch/sitecache patch/trampoline patch/patch \
 		   signal/timer signal/action signal/frame signal/catch signal/signal signal/sigcall \
-		   fd/fd fd/fdkind fd/fdtable fd/transfer fd/sock fd/splice fd/procname fd/sigwait fd/io fd/mq fd/uring \
-		   fd/multiplex \
+		   fd/fd fd/age fd/fdkind fd/fdtable fd/transfer fd/sock fd/splice fd/procname fd/sigwait fd/io fd/mq \
+		   fd/uring fd/multiplex \
 		   process/shared process/credential process/exec process/process \
 		   thread/sleep thread/futexcall thread/thread thread/cpuclock \
 		   start/dispatch start/obstacle start/activate start/launch start/trigger

@@ -10,6 +10,22 @@ static struct look {
 	int tid, fd;		/* atomic; fd 0: none */
 } looks[MOST] ANEW;
 
+static unsigned next_given;	/* the row that gives way next where none is free */
+
+/* The thread's row, or a free one. NULL: there is neither. */
+static struct look *row_of(int tid)
+{
+	struct look *free = NULL;
+
+	for (unsigned i = 0; i < MOST; i++) {
+		if (!load_relaxed(&looks[i].fd))
+			free = free ? free : &looks[i];
+		else if (looks[i].tid == tid)
+			return &looks[i];
+	}
+	return free;
+}
+
 static bool drop(int from, int to)
 {
 	for (unsigned i = 0; i < MOST; i++) {
@@ -24,44 +40,36 @@ static bool drop(int from, int to)
 	return false;
 }
 
-static void forget(const struct look *l)
+static void give_up(const struct look *l)
 {
 	own_take();
-	drop(l->fd, l->fd + 1);
+	int fd = load_relaxed(&l->fd);
+
+	if (fd)
+		drop(fd, fd + 1);
 	own_release();
 }
 
-/* Nobody tells when a kernel thread ends, so rows are used again in turn once all of them are taken. */
-static struct look *oldest(void)
-{
-	static unsigned turn;
-	struct look *l = &looks[turn++ % MOST];
-
-	forget(l);
-	return l;
-}
-
+/* NULL: no descriptor is left. */
 static struct look *look_at(int tid)
 {
-	struct look *free = NULL;
+	struct look *l = row_of(tid);
 	char path[48];
 
-	for (unsigned i = 0; i < MOST; i++) {
-		if (!load_relaxed(&looks[i].fd))
-			free = free ? free : &looks[i];
-		else if (looks[i].tid == tid)
-			return &looks[i];
+	if (!l) {	/* most are of threads that have ended; another's is opened again when it is wanted */
+		l = &looks[next_given++ % MOST];
+		give_up(l);
 	}
-	if (!free)
-		free = oldest();
+	if (load_relaxed(&l->fd))
+		return l;
 	log_format(path, sizeof path, "/proc/self/task/%d/stat", tid);
 	own_hold();
 	int fd = own_add(sys_open(path, O_RDONLY | O_CLOEXEC, 0));
 
-	free->tid = tid;
-	store_release(&free->fd, fd > 0 ? fd : 0);
+	l->tid = tid;
+	store_release(&l->fd, fd > 0 ? fd : 0);
 	own_drop();
-	return fd > 0 ? free : NULL;
+	return fd > 0 ? l : NULL;
 }
 
 /* The third word, behind a name in brackets that may hold anything. '?': it cannot be read. */
@@ -74,14 +82,21 @@ static char state_of(const char *text, long n)
 	return at >= 0 && at + 2 < n ? text[at + 2] : '?';
 }
 
+/* A row whose thread has ended gives way, and the question is put once more: its id may be another thread's by now. */
 bool asleep(int tid, bool unknown)
 {
-	struct look *l = look_at(tid);
 	char text[64];		/* id, name and state fit; nothing behind them holds a bracket */
-	long n = l ? SYS(__NR_pread64, load_relaxed(&l->fd), text, sizeof text, 0) : -1;
+	long n = 0;
 
-	if (l && n <= 0)	/* the thread has ended */
-		forget(l);
+	for (int tries = 0; tries < 2 && n <= 0; tries++) {
+		struct look *l = look_at(tid);
+
+		if (!l)
+			return unknown;
+		n = SYS(__NR_pread64, load_relaxed(&l->fd), text, sizeof text, 0);
+		if (n <= 0)
+			give_up(l);
+	}
 	return n <= 0 ? unknown : state_of(text, n) != 'R';
 }
 

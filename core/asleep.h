@@ -2,7 +2,8 @@
  *
  * Its CPU clock stands still in both cases. The kernel tells in /proc/self/task/TID/stat, which is opened when the question first
  * comes up for a thread, and kept: the number is one of ours (own.h). Nobody is told when the number goes to the program; a look
- * at that moment reads, at worst, the start of a file of the program's, and makes nothing of it.
+ * at that moment reads, at worst, the start of a file of the program's, and makes nothing of it. There are a few dozen rows; where
+ * none is free, the one that gave way longest ago does so again.
  *
  * It is asked before a hub is taken from a carrier, and before a carrier is sent a signal that preempts: one that sleeps in a
  * call which never passed the gate (a site that could not be moved) could not be put back into it.

@@ -1,6 +1,5 @@
 /* futex.c -- wait queues keyed by address */
 #include "futex.h"
-#include "clock.h"
 #include "pages.h"
 #include "sched.h"
 #include "sys.h"

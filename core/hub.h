@@ -46,7 +46,8 @@ struct hub {
 	bool unlisted;			/* owner: the list it waits for is not whole (poll.c) */
 	struct __kernel_timespec until;	/* owner, and the signal handlers of its carrier: time-out of ppoll */
 	struct lock timer_lock;
-	struct heap timers;		/* under timer_lock */
+	struct heap timers;		/* under timer_lock, as is the next */
+	struct timer_late *late;	/* deadlines that the heap had no memory for */
 	int64_t timer_first;		/* atomic copy of its first key */
 	uint32_t seen_turns;		/* monitor's */
 	uint64_t seen_polls;		/* monitor's */

@@ -88,9 +88,10 @@ int own_add(long fd)
 
 	if (fd < 0)
 		return (int)fd;
-	if (fd >= MOST) {
+	if (fd >= MOST) {	/* the table has no bit for it: a lower one, or none */
+		n = own_dup((int)fd, -1);
 		sys_close((int)fd);
-		return -EMFILE;
+		return n;
 	}
 	mark((int)fd);
 	n = own_dup((int)fd, -1);

@@ -1,7 +1,6 @@
 /* sched.c -- park, ready, switch */
 #include <asm/prctl.h>
 #include "sched.h"
-#include "clock.h"
 #include "cputime.h"
 #include "log.h"
 #include "own.h"
@@ -126,6 +125,7 @@ static void sleep_bound(struct task *t, int64_t deadline_ns)
 enum wake sched_park(struct task *t, int64_t deadline_ns)
 {
 	struct hub *h = sched_hub(t);	/* NULL: bound */
+	struct timer_late late;
 
 	/* A signal that came before we were armed found nobody to wake. */
 	if (unlikely(load_seq(&t->sigpending) & (~t->sigmask | t->sigwait)) && cas(&t->wake, WAKE_ARMED, WAKE_SIGNAL)) {
@@ -140,10 +140,10 @@ enum wake sched_park(struct task *t, int64_t deadline_ns)
 	} else {
 		STAT_ADD(h, parks, 1);
 		if (deadline_ns != FOREVER)
-			timer_add(h, t, deadline_ns);
+			timer_add(h, t, deadline_ns, &late);
 		leave(t);
 		if (deadline_ns != FOREVER)
-			timer_cancel(t);
+			timer_cancel(t, &late);
 	}
 	enum wake why = load_relaxed(&t->wake);
 

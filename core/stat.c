@@ -138,6 +138,7 @@ void stat_carrier_set(uint32_t tid, enum stat_carrier_kind kind)
 				cas(&stat_page->rows, n, i + 1);
 			return;
 		}
+	stat_shared(carriers_unlisted, 1);
 }
 
 void stat_alive(int n)

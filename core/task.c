@@ -18,6 +18,7 @@
 
 struct lock task_lock ANEW;
 uint32_t task_count;
+uint32_t task_affinity_size = TASK_CPUS;
 static struct chunk {
 	uintptr_t entry[CHUNK];
 	uint8_t generation[CHUNK];
@@ -112,7 +113,7 @@ void task_free(struct task *t)
 	index_put(t->index);
 	lock_drop(&task_lock);
 	stat_alive(-1);
-	mem_put(t->affinity, TASK_AFFINITY);
+	mem_put(t->affinity, task_affinity_size);
 	mem_put(t, sizeof *t);
 }
 

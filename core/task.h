@@ -35,7 +35,7 @@ enum wake {
 #define TASK_TID_FIRST	(1u << 23)	/* above PID_MAX_LIMIT, so that no kernel thread has such an id */
 #define TASK_INDEX_BITS 22
 #define TASK_NO_INDEX	UINT32_MAX
-#define TASK_AFFINITY	1024
+#define TASK_CPUS	1024	/* bytes of a set of CPUs: the kernel is built for 8192 at most */
 #define TASK_REAL_POLICY 255
 
 struct task {
@@ -80,10 +80,12 @@ struct task {
 	void *preempt;			/* buffer for the kernel's frame, once it was preempted */
 	uintptr_t elsewhere;		/* 64 KiB region outside its stack that was found to be its own */
 	void *exec;			/* memory for an exec that it or its child of vfork makes (preload/process/exec.c) */
-	uint64_t *affinity;		/* as the program set it; NULL: never */
+	uint64_t *affinity;		/* as the program set it, task_affinity_size bytes; NULL: never */
 	int64_t cpu_ns;			/* CPU time until it left its last carrier; written by that before on_cpu is cleared */
 	char name[16];
 };
+
+extern uint32_t task_affinity_size;	/* as many bytes of a set as the kernel uses; set before there is a second task */
 
 /* task_new -- a task with an id, not yet ready. tid 0: a new one, else that kernel thread's, for the first task of a process. */
 struct task *task_new(uint32_t tid);

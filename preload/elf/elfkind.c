@@ -148,27 +148,43 @@ static void get_text(const struct reader *r, uint64_t at, char *to, size_t n)
 	to[copy(r, at, to, n - 1)] = 0;
 }
 
+static struct elfkind_load load_of(const Elf64_Phdr *ph)
+{
+	return (struct elfkind_load){ph->p_vaddr, ph->p_filesz, ph->p_offset};
+}
+
+/* offset_in -- the same in this segment alone. */
+static uint64_t offset_in(const struct elfkind_load *load, uint64_t vaddr)
+{
+	uint64_t into = vaddr - load->vaddr, at = load->offset + into;
+
+	return vaddr >= load->vaddr && into < load->size && at >= into ? at : 0;
+}
+
 /* file_offset -- where an address of the program stands in the file; 0 for nowhere (there stands
  * the ELF header). */
-static uint64_t file_offset(const struct elfkind_work *work, uint64_t vaddr)
+static uint64_t file_offset(const struct reader *r, uint64_t vaddr)
 {
-	for (size_t i = 0; i < work->loads; i++) {
-		uint64_t into = vaddr - work->load[i].vaddr;
-		uint64_t at = work->load[i].offset + into;
+	const struct elfkind_work *work = r->work;
+	uint64_t at = 0;
+	Elf64_Phdr ph;
 
-		if (vaddr >= work->load[i].vaddr && into < work->load[i].size && at >= into)
-			return at;
+	for (size_t i = 0; i < work->loads && i < ELFKIND_LOADS && !at; i++)
+		at = offset_in(&work->load[i], vaddr);
+	for (uint64_t i = 0; work->loads > ELFKIND_LOADS && i < work->header_count && !at; i++) {
+		if (!get(r, work->headers + i * sizeof ph, &ph, sizeof ph))
+			return 0;
+		struct elfkind_load load = load_of(&ph);
+
+		at = ph.p_type == PT_LOAD ? offset_in(&load, vaddr) : 0;
 	}
-	return 0;
+	return at;
 }
 
 static void note_load(struct elfkind_work *work, const Elf64_Phdr *ph)
 {
-	if (work->loads == ELFKIND_LOADS)
-		return;
-	work->load[work->loads].vaddr = ph->p_vaddr;
-	work->load[work->loads].size = ph->p_filesz;
-	work->load[work->loads].offset = ph->p_offset;
+	if (work->loads < ELFKIND_LOADS)
+		work->load[work->loads] = load_of(ph);
 	work->loads++;
 }
 
@@ -187,6 +203,8 @@ static bool walk_headers(const struct reader *r, const Elf64_Ehdr *eh, bool *int
 	if (eh->e_phentsize != sizeof ph || eh->e_phnum == 0 || eh->e_phnum > PHDRS ||
 	    eh->e_phoff > INT64_MAX)
 		return false;
+	work->headers = eh->e_phoff;
+	work->header_count = eh->e_phnum;
 	for (unsigned i = 0; i < eh->e_phnum; i++) {
 		if (!get(r, eh->e_phoff + i * sizeof ph, &ph, sizeof ph))
 			return false;
@@ -218,20 +236,18 @@ static void note_dynamic(const struct reader *r)
 
 	work->strings = work->symbols = work->gnu_hash = work->sysv_hash = work->soname = 0;
 	for (size_t i = 0; get_dynamic(r, i, &dyn); i++) {
-		uint64_t at = file_offset(work, dyn.d_un.d_ptr);
-
 		switch (dyn.d_tag) {
 		case DT_STRTAB:
-			work->strings = at;
+			work->strings = file_offset(r, dyn.d_un.d_ptr);
 			break;
 		case DT_SYMTAB:
-			work->symbols = at;
+			work->symbols = file_offset(r, dyn.d_un.d_ptr);
 			break;
 		case DT_GNU_HASH:
-			work->gnu_hash = at;
+			work->gnu_hash = file_offset(r, dyn.d_un.d_ptr);
 			break;
 		case DT_HASH:
-			work->sysv_hash = at;
+			work->sysv_hash = file_offset(r, dyn.d_un.d_ptr);
 			break;
 		case DT_SONAME:
 			work->soname = dyn.d_un.d_val;

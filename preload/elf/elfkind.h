@@ -35,8 +35,8 @@ struct elfkind_rights {
 
 #define ELFKIND_PATH	4096	/* longest path, its NUL included */
 #define ELFKIND_LINE	256	/* what the kernel reads of a `#!' line */
-#define ELFKIND_LEVELS	4	/* scripts run by scripts */
-#define ELFKIND_LOADS	16	/* loaded segments that are looked at */
+#define ELFKIND_LEVELS	5	/* scripts run by scripts: as many as the kernel follows */
+#define ELFKIND_LOADS	16	/* loaded segments that are remembered; others are read again when they are wanted */
 
 /* Scratch space; 5 KiB, so not for a task's stack. The caller reads `name' only. */
 struct elfkind_work {
@@ -45,10 +45,11 @@ struct elfkind_work {
 	unsigned char window[512];	/* of the file */
 	uint64_t window_at;
 	size_t window_size;
-	struct {
+	struct elfkind_load {
 		uint64_t vaddr, size, offset;
 	} load[ELFKIND_LOADS];
-	size_t loads;
+	size_t loads;		/* all; those remembered stand in load */
+	uint64_t headers, header_count;	/* the program headers: where in the file, how many */
 	uint64_t dynamic, dynamic_size;
 	uint64_t strings, symbols, gnu_hash, sysv_hash;	/* file offsets, 0 for none */
 	uint64_t soname;	/* offset in `strings', 0 for none */

@@ -42,11 +42,14 @@ bool ldpreload_others(const char *list, char *others)
 			found = true;
 			continue;
 		}
+		if (!others)
+			continue;
 		if (to != others)
 			*to++ = list[-1];
 		for (size_t i = 0; i < n; i++)
 			*to++ = list[i];
 	}
-	*to = 0;
+	if (others)
+		*to = 0;
 	return found;
 }

@@ -13,7 +13,7 @@
 
 /* ldpreload_others -- copy a list without the entries that are ours.
  *
- * others  as large as the list; "" when it holds nothing else
+ * others  as large as the list; "" when it holds nothing else. NULL: only look
  * Returns whether there was one of ours.
  */
 bool ldpreload_others(const char *list, char *others);

@@ -30,12 +30,25 @@ static uint32_t word_at(uintptr_t at)
 	return v;
 }
 
-const struct object_load *object_load_at(const struct object *o, uintptr_t at)
+static struct object_load load_of(const struct object *o, const ElfW(Phdr) * h)
+{
+	uintptr_t at = o->base + h->p_vaddr;
+
+	return (struct object_load){at, h->p_type == PT_LOAD ? at + h->p_filesz : at, h->p_flags};
+}
+
+struct object_load object_load_at(const struct object *o, uintptr_t at)
 {
 	for (int i = 0; i < o->loads; i++)
 		if (at >= o->load[i].start && at < o->load[i].end)
-			return &o->load[i];
-	return NULL;
+			return o->load[i];
+	for (size_t i = 0; o->loads == OBJECT_LOADS && i < o->header_count; i++) {
+		struct object_load l = load_of(o, &o->headers[i]);
+
+		if (at >= l.start && at < l.end)
+			return l;
+	}
+	return (struct object_load){0};
 }
 
 int object_text(const struct object *o, uintptr_t *low, uintptr_t *high)
@@ -95,10 +108,30 @@ static void read_notes(struct object *o, uintptr_t at, size_t size)
 	}
 }
 
+/* Where all places are taken, one that holds no text gives way to one that does. False: all of them do. */
+static bool note_load(struct object *o, struct object_load l)
+{
+	if (o->loads == OBJECT_LOADS) {
+		int i = 0;
+
+		if (!(l.flags & PF_X))
+			return true;
+		while (i < o->loads && o->load[i].flags & PF_X)
+			i++;
+		if (i == o->loads)
+			return false;
+		for (; i + 1 < o->loads; i++)
+			o->load[i] = o->load[i + 1];
+		o->loads--;
+	}
+	o->load[o->loads++] = l;
+	return true;
+}
+
 int object_from_headers(struct object *o, uintptr_t base, const ElfW(Phdr) * headers, size_t n,
 			const char *name)
 {
-	*o = (struct object){.name = name, .base = base};
+	*o = (struct object){.name = name, .base = base, .headers = headers, .header_count = n};
 	for (size_t i = 0; i < n; i++) {
 		const ElfW(Phdr) *h = &headers[i];
 		uintptr_t at = base + h->p_vaddr;
@@ -109,11 +142,8 @@ int object_from_headers(struct object *o, uintptr_t base, const ElfW(Phdr) * hea
 			read_dynamic(o, (const void *)at);
 		else if (h->p_type == PT_NOTE && !o->build_id)
 			read_notes(o, at, h->p_memsz);
-		if (h->p_type != PT_LOAD || !h->p_filesz)
-			continue;
-		if (o->loads == OBJECT_LOADS)
+		if (h->p_type == PT_LOAD && h->p_filesz && !note_load(o, load_of(o, h)))
 			return -E2BIG;
-		o->load[o->loads++] = (struct object_load){at, at + h->p_filesz, h->p_flags};
 	}
 	return o->loads ? 0 : -ENOEXEC;
 }
@@ -195,7 +225,7 @@ int object_vdso(struct object *o)
 
 static bool is_ours(const struct object *o)
 {
-	return object_load_at(o, (uintptr_t)is_ours) != NULL;
+	return object_load_at(o, (uintptr_t)is_ours).end != 0;
 }
 
 int object_ourselves(struct object *o)

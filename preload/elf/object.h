@@ -14,7 +14,7 @@
 
 #include "base.h"
 
-#define OBJECT_LOADS 16
+#define OBJECT_LOADS 16 /* of text: linkers write one, at most a few */
 
 struct object_load {
 	uintptr_t start, end; /* as far as the file reaches */
@@ -29,7 +29,9 @@ struct object {
 	bool vdso;	  /* the kernel's own object */
 	bool textrel;	  /* its text is still to be relocated when the debug hook is called */
 	int loads;
-	struct object_load load[OBJECT_LOADS]; /* PT_LOADs, ascending */
+	struct object_load load[OBJECT_LOADS]; /* ascending: all segments of text, and others while there is room */
+	const ElfW(Phdr) * headers; /* all, where the loader mapped them */
+	size_t header_count;
 	const uint8_t *build_id; /* NULL where it has none */
 	uint32_t build_id_size;
 	uintptr_t eh_frame_hdr;		       /* 0 where there is none that we can read */
@@ -44,7 +46,7 @@ struct function {
 /* object_from_link_map -- describe what the loader has in its list.
  *
  * Returns 0, -ENOEXEC when its headers cannot be found, -E2BIG when it has more than OBJECT_LOADS
- * segments.
+ * segments of text.
  */
 int object_from_link_map(const struct link_map *map, struct object *o);
 
@@ -89,7 +91,7 @@ bool object_is_libc(const struct object *o);
 /* object_text -- the bounds of its text. Returns in how many segments it lies. */
 int object_text(const struct object *o, uintptr_t *low, uintptr_t *high);
 
-/* object_load_at -- the segment that holds the address, or NULL. */
-const struct object_load *object_load_at(const struct object *o, uintptr_t at);
+/* object_load_at -- the segment that holds the address; its end is 0 where there is none. */
+struct object_load object_load_at(const struct object *o, uintptr_t at);
 
 #endif

@@ -3,30 +3,19 @@
 #include <poll.h>
 #include "fd/fd.h"
 #include "clock.h"
-#include "log.h"
 #include "mem.h"
 #include "pages.h"
 
-#define CHUNKS 8192	/* so the highest number is that of own.c as well */
 #define AHEAD  8
 #define EDGES  (EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET)
 #define ENDED  (EPOLLHUP | EPOLLERR)
+#define HERE_NS 100000000ll	/* between two looks of a wait in the kernel */
+#define NAP_NS	1000000ll
 
-static struct fd *chunks[CHUNKS] SPARSE;	/* atomic pointers; never freed */
+static struct fd *chunks[FD_CHUNKS] SPARSE;	/* atomic pointers; never freed */
 static unsigned chunks_end;		/* atomic: none stands there or behind. Written under grow_lock */
 static struct lock grow_lock ANEW;
 static uint32_t fork_epoch ANEW;	/* atomic */
-
-/* What the monitor saw of an entry's list at its last sweep. */
-struct age {
-	struct fd_waiter *first;
-	uint32_t since;		/* the same wait: an edge that concerns it not, such as that of a look, leaves it as old as it was */
-	uint8_t sweeps;		/* at which the same wait was found again; AGED: it was looked at */
-	bool due;		/* it was ready at the one before, while its hub slept */
-};
-
-#define AGED 2
-static struct age *ages[CHUNKS] ANEW;	/* the monitor's own, a row an entry; never freed */
 
 static struct fd *grow(unsigned number)
 {
@@ -45,7 +34,7 @@ static struct fd *grow(unsigned number)
 
 struct fd *fd_get(int number)
 {
-	if (unlikely((unsigned)number >= FD_CHUNK * CHUNKS))
+	if (unlikely((unsigned)number >= FD_CHUNK * FD_CHUNKS))
 		return NULL;
 	struct fd *chunk = load_acquire(&chunks[number / FD_CHUNK]);
 
@@ -54,7 +43,7 @@ struct fd *fd_get(int number)
 
 bool fd_known(unsigned number)
 {
-	return number < FD_CHUNK * CHUNKS && load_acquire(&chunks[number / FD_CHUNK]);
+	return number < FD_CHUNK * FD_CHUNKS && load_acquire(&chunks[number / FD_CHUNK]);
 }
 
 unsigned fd_end(void)
@@ -68,6 +57,7 @@ enum fd_kind fd_kind_of(struct fd *e, int number)
 
 	if (unlikely(kind == FD_UNKNOWN)) {
 		e->epoch = 0;
+		e->receive_ns = e->send_ns = 0;	/* they may be another file's, closed where we could not see */
 		kind = own_has(number) ? FD_UNKNOWN : fd_ask_kind(e, number);
 		store_relaxed(&e->kind, (uint8_t)kind);
 	}
@@ -109,6 +99,7 @@ static int registered(struct fd *e, int number, struct hub *h)
 		if (likely(e->hub == h) || ++e->moved < 4 || e->first)
 			return 0;
 		poll_control(e->hub, EPOLL_CTL_DEL, number, &ev);
+		e->hub = NULL;
 	}
 	e->moved = 0;
 	long r = poll_control(h, EPOLL_CTL_ADD, number, &ev);
@@ -122,7 +113,20 @@ static int registered(struct fd *e, int number, struct hub *h)
 	return 0;
 }
 
-/* Join the list unless *seen differs from the count of edges. Returns 0, 1 or -errno. */
+static void link_waiter(struct fd *e, struct fd_waiter *w)
+{
+	w->fd = e;
+	w->since = e->edges;
+	w->next = e->first;
+	if (w->next)
+		w->next->prev = &w->next;
+	w->prev = &e->first;
+	e->first = w;
+	e->last = w->task;
+}
+
+/* Join the list unless *seen differs from the count of edges. Returns 0, 1 or -errno; -EBADF and, without `seen', other errors
+ * leave it out of the list. */
 static int join(struct fd_waiter *w, struct task *t, int number, uint32_t events, const uint32_t *seen)
 {
 	struct fd *e = fd_get(number);
@@ -130,21 +134,13 @@ static int join(struct fd_waiter *w, struct task *t, int number, uint32_t events
 
 	*w = (struct fd_waiter){.task = t, .events = events, .number = number};
 	if (!e)
-		return -EBADF;
+		return -ENOMEM;
 	lock_take(&e->lock);
 	r = registered(e, number, sched_helper(t));
-	if (r == 0 && seen && e->edges != *seen) {
+	if (r == 0 && seen && e->edges != *seen)
 		r = 1;
-	} else if (r == 0) {
-		w->fd = e;
-		w->since = e->edges;
-		w->next = e->first;
-		if (w->next)
-			w->next->prev = &w->next;
-		w->prev = &e->first;
-		e->first = w;
-		e->last = t;
-	}
+	else if (r == 0 || (seen && r != -EBADF))
+		link_waiter(e, w);
 	struct hub *h = e->hub;
 
 	lock_drop(&e->lock);
@@ -182,24 +178,51 @@ void fd_part(struct fd_waiter *w)
 	}
 }
 
+/* No epoll set takes the descriptor (a limit of watches, no memory), so this carrier waits in the kernel and its hub is handed on.
+ * The waiter stands in the entry's list meanwhile: close and dup2 give it another number. One that was closed between our look at
+ * it and the call may be another file's by then, and a duplicate's shutdown wakes nobody, so the wait ends after a while. */
+static long wait_here(struct task *t, struct fd_waiter *w, int64_t deadline_ns, int refused)
+{
+	struct pollfd p = {load_relaxed(&w->number), (short)(w->events & (POLLIN | POLLOUT | POLLPRI | POLLRDHUP)), 0};
+	int64_t left = deadline_ns - clock_now();
+	bool last = left <= HERE_NS;
+
+	left = last ? left : HERE_NS;
+	struct __kernel_timespec ts = {left > 0 ? left / NSEC : 0, left > 0 ? left % NSEC : 0};
+
+	stat_shared(waits_native, 1);
+	long n = gate_blocking(t, __NR_ppoll, (long)&p, 1, (long)&ts, 0, 0, 0);
+
+	/* A file that cannot be polled is always ready, and yet the trial has said that it would wait. */
+	if (n > 0 && refused == -EPERM) {
+		ts = (struct __kernel_timespec){0, NAP_NS};
+		gate_blocking(t, __NR_ppoll, 0, 0, (long)&ts, 0, 0, 0);
+	}
+	return n < 0 ? n : n == 0 && last ? -ETIMEDOUT : 0;
+}
+
 long fd_wait(struct task *t, int *number, uint32_t events, int64_t deadline_ns, uint32_t seen)
 {
 	struct fd_waiter w;
+	enum wake why;
+	long r;
 
 	sched_arm(t, events & EPOLLIN ? PARK_READ : PARK_WRITE);
-	int r = join(&w, t, *number, events, &seen);
+	int joined = join(&w, t, *number, events, &seen);
 
-	if (r) {
-		enum wake why = sched_disarm(t);
-
-		return r < 0 ? r : why == WAKE_SIGNAL ? -ERESTARTSYS : 0;
+	if (joined) {
+		why = sched_disarm(t);
+		r = why == WAKE_SIGNAL ? -ERESTARTSYS : joined == -EBADF ? joined : 0;
+		if (why == WAKE_NONE && r == 0 && joined < 0)
+			r = wait_here(t, &w, deadline_ns, joined);
+	} else {
+		why = sched_park(t, deadline_ns);
+		r = why == WAKE_EVENT ? 0 : why == WAKE_TIMEOUT ? -ETIMEDOUT : -ERESTARTSYS;
 	}
-	enum wake why = sched_park(t, deadline_ns);
-
 	if (why != WAKE_EVENT)	/* else event() took it out of the list, and is done with it */
 		fd_part(&w);
 	*number = w.number;
-	return why == WAKE_EVENT ? 0 : why == WAKE_TIMEOUT ? -ETIMEDOUT : -ERESTARTSYS;
+	return r;
 }
 
 int64_t fd_limit(struct fd *e, int number, bool in)
@@ -265,77 +288,39 @@ void fd_events(struct hub *h, const struct epoll_event *ev, unsigned n)
 	}
 }
 
-static bool due(const struct fd *e, int number)
-{
-	struct pollfd p = {number, (short)(e->first->events & (POLLIN | POLLPRI | POLLOUT)), 0};
-
-	return hub_asleep(e->hub) && sys_poll(&p, 1) > 0;
-}
-
-static void rearm(const struct fd *e, int number)
-{
-	struct epoll_event ev = {.events = EDGES, .data.u64 = (uint64_t)e->generation << 32 | (uint32_t)number};
-
-	if (poll_control(e->hub, EPOLL_CTL_MOD, number, &ev) == -ENOENT)
-		poll_control(e->hub, EPOLL_CTL_ADD, number, &ev);
-	stat_shared(rearms, 1);
-}
-
-/* Returns whether the entry has a wait that has not been looked at. */
-static bool grow_older(struct fd *e, int number)
-{
-	struct age **row = &ages[number / FD_CHUNK];
-
-	if (!load_relaxed(&e->first))
-		return false;
-	if (!*row && !(*row = mem_get_anew(FD_CHUNK * sizeof(struct age))))
-		return true;
-	struct age *a = *row + number % FD_CHUNK;
-
-	lock_take(&e->lock);
-	bool waits = e->first && e->hub;
-
-	if (!waits || a->first != e->first || a->since != e->first->since) {
-		*a = (struct age){.first = e->first, .since = e->first ? e->first->since : 0};
-	} else if (a->sweeps == AGED) {
-		/* it has been looked at */
-	} else if (++a->sweeps < AGED) {
-		a->due = due(e, number);
-	} else {
-		if (a->due && due(e, number)) {	/* a tenth of a second long */
-			stat_shared(rearms_helped, 1);
-			LOG(DEBUG, "weft: a wait for descriptor %d had missed an event\n", number);
-		}
-		rearm(e, number);
-	}
-	bool young = waits && a->sweeps < AGED;
-
-	lock_drop(&e->lock);
-	return young;
-}
-
-bool fd_sweep(void)
-{
-	bool young = false;
-
-	for (unsigned c = 0; c < load_acquire(&chunks_end); c++) {
-		struct fd *chunk = load_acquire(&chunks[c]);
-
-		for (unsigned i = 0; chunk && i < FD_CHUNK; i++)
-			young |= grow_older(&chunk[i], (int)(c * FD_CHUNK + i));
-	}
-	return young;
-}
-
 static void wake_all(struct fd *e, int number)
 {
 	struct fd_waiter *w;
 
 	while ((w = e->first)) {
 		unlink_waiter(w);
-		w->number = number;
+		store_relaxed(&w->number, number);
 		ready_wake(NULL, w->task, WAKE_EVENT);
 	}
+}
+
+/* What cannot be registered again looks itself, and waits in the kernel. */
+void fd_rearm(struct fd *e, int number)
+{
+	struct epoll_event ev = {.events = EDGES, .data.u64 = (uint64_t)e->generation << 32 | (uint32_t)number};
+	long r = poll_control(e->hub, EPOLL_CTL_MOD, number, &ev);
+
+	if (r == -ENOENT)
+		r = poll_control(e->hub, EPOLL_CTL_ADD, number, &ev);
+	stat_shared(rearms, 1);
+	if (r == -ENOSPC || r == -ENOMEM) {
+		e->hub = NULL;
+		wake_all(e, number);
+	}
+}
+
+static uint32_t waiters_of(const struct fd *e)
+{
+	uint32_t n = 0;
+
+	for (const struct fd_waiter *w = e->first; w; w = w->next)
+		n++;
+	return n;
 }
 
 /* Under the entry's lock: waiters on a number that is going away go on with a duplicate of ours, on the same description. */
@@ -357,7 +342,9 @@ static bool move_waiters(struct fd *e, int number, int least)
 	to->send_ns = e->send_ns;
 	to->lent = e->lent ? e->lent : FD_ORPHAN;
 	to->hub = NULL;
-	registered(to, copy, e->hub);
+	bool refused = e->hub && registered(to, copy, e->hub) < 0;	/* without a hub they wait in the kernel */
+
+	to->users = waiters_of(e);
 	while ((w = e->first)) {
 		unlink_waiter(w);
 		w->next = to->first;
@@ -365,9 +352,11 @@ static bool move_waiters(struct fd *e, int number, int least)
 			w->next->prev = &w->next;
 		w->prev = &to->first;
 		to->first = w;
-		w->number = copy;
+		store_relaxed(&w->number, copy);
 		store_release(&w->fd, to);
 	}
+	if (refused)
+		wake_all(to, copy);
 	lock_drop(&to->lock);
 	if (to->hub)
 		poll_joined(to->hub);
@@ -387,6 +376,7 @@ static void forget(struct fd *e, int number)
 	e->drained = 0;
 	e->moved = 0;
 	e->lent = 0;
+	e->receive_ns = e->send_ns = 0;
 	store_relaxed(&e->kind, FD_UNKNOWN);
 }
 
@@ -429,14 +419,15 @@ int fd_lend(long nr, long a, long b, long c, long d)
 	return e ? number : -1;
 }
 
-/* Alone, so that nobody sees a number that is ours no more and not yet closed. */
+/* Alone, so that nobody sees a number that is ours no more and not yet closed. An orphan has a user for each call that was moved to
+ * it: those that were woken, and have yet to look, stand in no list. */
 static void let_go(int number, uint8_t lent)
 {
 	struct fd *e = fd_get(number);
 
 	own_take();
 	lock_take(&e->lock);
-	bool last = e->lent == lent && !e->first;
+	bool last = e->lent == lent && (lent == FD_ORPHAN ? !--e->users : !e->first);
 
 	if (last)
 		forget(e, number);
@@ -468,7 +459,8 @@ static bool lent_move(int number, int least)
 	if (!e)
 		return false;
 	lock_take(&e->lock);
-	bool moved = e->lent && e->first && move_waiters(e, number, least);
+	bool idle = e->first && (e->lent == FD_LENT || (e->lent == FD_ORPHAN && e->users == waiters_of(e)));
+	bool moved = idle && move_waiters(e, number, least);
 
 	if (moved)
 		forget(e, number);

@@ -58,7 +58,10 @@ struct fd {
 	uint8_t flags;		/* FD_*, atomic hints */
 	uint8_t lent;		/* FD_ORPHAN, FD_LENT: the number is ours (own.h). Under lock */
 	uint8_t moved;		/* waits begun on another hub than the registration's */
-	uint32_t epoch;		/* fork epoch in which O_NONBLOCK was last known */
+	union {
+		uint32_t epoch;		/* fork epoch in which O_NONBLOCK was last known */
+		uint32_t users;		/* of an orphan: calls that wait for it, or are about to use it. Under lock */
+	};
 	uint32_t edges;		/* how many epoll reported; written under lock, read by anyone */
 	uint32_t drained;	/* atomic hint: edges before the read that took all there was, and one more; 0: none did */
 	struct hub *hub;	/* whose epoll set it is in; NULL: none. Under lock */
@@ -82,7 +85,8 @@ struct fd *fd_get(int number);
 
 /* Entries are made FD_CHUNK at a time, few: a fork copies what was written, and the monitor and the child of a fork read all that
  * were made. fd_known: were those around the number? fd_end: the number behind the last that was made. */
-#define FD_CHUNK 128
+#define FD_CHUNK  128
+#define FD_CHUNKS 8192	/* so the highest number is that of own.c as well */
 bool fd_known(unsigned number);
 unsigned fd_end(void);
 
@@ -106,11 +110,13 @@ static inline uint32_t fd_edges(const struct fd *e)
  *
  * number  in and out: another one when the program closed it meanwhile
  * seen    fd_edges before the trial that failed
- * Returns 0 (try again), -ETIMEDOUT, -ERESTARTSYS (a signal), or -errno when it cannot be waited for (-EPERM: always ready).
+ * Returns 0 (try again), -ETIMEDOUT, -ERESTARTSYS (a signal), or -EBADF. Where no epoll set takes it, the carrier waits in the
+ * kernel.
  */
 long fd_wait(struct task *t, int *number, uint32_t events, int64_t deadline_ns, uint32_t seen);
 
-/* fd_join, fd_part -- the pieces of fd_wait, for waiting on several: join all, try, park. */
+/* fd_join, fd_part -- the pieces of fd_wait, for waiting on several: join all, try, park. Where fd_join returns -errno, none of
+ * them can wait in this way. */
 int fd_join(struct fd_waiter *w, struct task *t, int number, uint32_t events);
 void fd_part(struct fd_waiter *w);
 
@@ -131,6 +137,9 @@ void fd_closing(int number);
 int64_t fd_limit(struct fd *e, int number, bool in);
 int64_t fd_ask_limit(int number, bool in);	/* fdkind.c: of the kernel */
 
+/* fd_rearm -- under the lock of an entry with waiters and a hub: report to them anew what is ready now. */
+void fd_rearm(struct fd *e, int number);
+
 /* fd_poke -- something has happened that epoll does not tell: who waits there looks again. */
 void fd_poke(int number);
 
@@ -140,7 +149,6 @@ uint32_t fd_shared(void);
 void fd_child(uint32_t epoch);
 
 void fd_events(struct hub *h, const struct epoll_event *ev, unsigned n);	/* for hub_on_events */
-bool fd_sweep(void);							/* for monitor_on_sweep */
 void fd_each_waiting(struct hub *h, poll_visit *fn);			/* for poll_each */
 extern const struct own_kind fd_lent;					/* for own_kinds */
 

@@ -3,7 +3,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include "fd/fd.h"
-#include "clock.h"
 #include "log.h"
 
 int64_t fd_ask_limit(int number, bool in)

@@ -20,6 +20,7 @@
 /* The kernel's table of descriptors. */
 #define ROOM_FIRST 4096u	/* from the start: it costs nothing while the process has one thread */
 #define ROOM_LEAST 256u		/* in the child of a fork; with ours in it */
+#define ROOM_MOST  (1u << 22)	/* from a quarter of it on the kernel enlarges its table as it goes */
 static uint32_t room ANEW;	/* atomic: it has room for so many, as far as we know */
 
 long number_refused(int number)
@@ -89,7 +90,7 @@ static void enlarge(int number)
 {
 	uint32_t was = load_relaxed(&room), size = ROOM_LEAST;
 
-	if (likely(number < (int)ROOM_LEAST / 2 || 2 * (uint32_t)number < was))
+	if (likely(number < (int)ROOM_LEAST / 2 || 2 * (uint32_t)number < was) || number >= (int)ROOM_MOST / 4)
 		return;
 	while (size / 4 <= (uint32_t)number)
 		size *= 2;

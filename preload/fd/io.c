@@ -2,13 +2,11 @@
 #include <fcntl.h>
 #include <poll.h>
 #include "fd/io.h"
-#include "clock.h"
 #include "fd/procname.h"
 #include "fd/fdtable.h"
 #include "offload.h"
 #include "fd/sigwait.h"
 #include "fd/sock.h"
-#include "gate/user.h"
 
 #define PIECE 4096	/* what a FIFO is sure to take when poll says that it takes something */
 
@@ -87,7 +85,7 @@ static long vector(struct task *t, struct arch_frame *f, bool in, struct iovec *
 	struct transfer x;
 
 	if (!transfer_start(&x, t, f, in) || n <= 0)
-		return GATE_NATIVE;
+		return number_refused((int)ARG1(f));
 	x.iov = iov;
 	x.iov_count = n;
 	switch (fd_kind_of(x.fd, x.number)) {

@@ -7,7 +7,8 @@
  * The program's arrays are copied in and out. Whoever is armed may be claimed at any moment, and must not be handed on to another
  * carrier meanwhile, so the second look uses memory of ours only.
  *
- * What cannot be waited for by a hub (a chain of epoll sets that is as long as the kernel allows) is waited for in the kernel.
+ * What cannot be waited for by a hub (a chain of epoll sets that is as long as the kernel allows, a descriptor that no epoll set
+ * takes, more than there is memory for) is waited for in the kernel.
  */
 #include <poll.h>
 #include <sys/resource.h>
@@ -38,12 +39,16 @@ static uint32_t wanted(short events)
 	       (events & POLLWRNORM ? EPOLLOUT : 0);
 }
 
-static void leave_all(struct fd_waiter *w, unsigned joined)
+static void leave_all(struct ask *a, struct fd_waiter *w, unsigned joined)
 {
-	while (joined) {
-		fd_part(&w[--joined]);
-		if (w[joined].fd)
-			fd_let_go(w[joined].number, -1);
+	for (unsigned i = 0; joined; i++) {
+		if (a->fds[i].fd < 0)
+			continue;
+		fd_part(w);
+		if (w->fd)
+			fd_let_go(w->number, a->fds[i].fd);
+		w++;
+		joined--;
 	}
 }
 
@@ -54,6 +59,7 @@ static long block(struct ask *a)
 	int64_t ns;
 	long r;
 
+	stat_shared(waits_native, 1);
 	do {
 		ns = a->deadline == FOREVER ? 0 : a->deadline - clock_now();
 		left = (struct __kernel_timespec){ns > 0 ? ns / NSEC : 0, ns > 0 ? ns % NSEC : 0};
@@ -73,16 +79,15 @@ static long park(struct ask *a, struct fd_waiter *w)
 		if (a->fds[i].fd < 0)
 			continue;
 		r = fd_join(&w[joined++], a->task, a->fds[i].fd, wanted(a->fds[i].events));
-		r = r == -EPERM ? 0 : r;	/* it is always ready */
 	}
 	if (r < 0) {
 		why = sched_disarm(a->task);
-		leave_all(w, joined);
+		leave_all(a, w, joined);
 		return why == WAKE_SIGNAL ? -EINTR : block(a);
 	}
 	r = a->look(a);
 	why = r ? sched_disarm(a->task) : sched_park(a->task, a->deadline);
-	leave_all(w, joined);
+	leave_all(a, w, joined);
 	return r ? -EAGAIN : why == WAKE_TIMEOUT ? a->now(a) : why == WAKE_SIGNAL ? -EINTR : -EAGAIN;
 }
 
@@ -96,12 +101,12 @@ static long ask_one(struct ask *a)
 	for (;;) {
 		struct fd *e = fd_get(number);
 
-		if (!e)
-			return -ENOMEM;
-		seen = fd_edges(e);
+		seen = e ? fd_edges(e) : 0;
 		r = a->now(a);
 		if (r || a->deadline == 0)
 			return r;
+		if (!e)
+			return -EAGAIN;
 		w = fd_wait(a->task, &number, wanted(a->fds[0].events), a->deadline, seen);
 		fd_let_go(number, a->fds[0].fd);
 		number = a->fds[0].fd;
@@ -127,12 +132,10 @@ static long ask(struct ask *a)
 		return r;
 	if (a->n > FEW)
 		w = mem_get(a->n * sizeof *w);
-	if (!w)
-		return -ENOMEM;
 	do
-		r = park(a, w);
+		r = w ? park(a, w) : block(a);
 	while (r == -EAGAIN && !(r = a->now(a)));
-	if (w != few)
+	if (w && w != few)
 		mem_put(w, a->n * sizeof *w);
 	return r;
 }

@@ -100,9 +100,7 @@ static long side_wait(struct task *t, struct side *s)
 
 	if (s->number != before)
 		s->generation = load_relaxed(&fd_get(s->number)->generation);
-	if (r == -EPERM)
-		s->waits = false;
-	return r == -ETIMEDOUT ? -EAGAIN : r == -EPERM ? 0 : r;
+	return r == -ETIMEDOUT ? -EAGAIN : r;
 }
 
 /* Would it accept rather than carry, or does this end of the pipe go the other way? */

@@ -11,7 +11,6 @@
  */
 #include <linux/io_uring.h>
 #include "fd/uring.h"
-#include "clock.h"
 #include "fd/fdtable.h"
 #include "gate/user.h"
 

@@ -48,7 +48,7 @@ struct trial {
 
 #define TRY(call, answer, ...) {#call, __NR_##call, answer, {__VA_ARGS__}},
 
-static uint64_t no_core[2], none, all = ~0ull, old_mask, word, buffer[64], head, length;
+static uint64_t no_core[2], none, all = ~0ull, old_mask, word, buffer[128], head, length;
 static struct uapi_sigaction by_default;
 static struct iovec from = {&word, sizeof word}, to = {&buffer, sizeof word};
 static struct epoll_event event;

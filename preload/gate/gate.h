@@ -32,8 +32,6 @@ void gate_init(void);
 /* gate_needed -- must a site with this number (-1: unknown) be redirected for tasks to work at all? */
 bool gate_needed(int nr);
 
-const char *gate_name(unsigned nr);
-
 /* weft_on_task -- is the calling thread a task? For the API. */
 bool weft_on_task(void);
 

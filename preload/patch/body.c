@@ -94,11 +94,11 @@ static int32_t int32_at(uintptr_t at)
  * Some of its entries may lead to the function's cold half. */
 static void note_table(struct bodies *s, uintptr_t table, size_t size)
 {
-	const struct object_load *l = object_load_at(s->object, table);
+	struct object_load l = object_load_at(s->object, table);
 
-	if (!l || l->flags & PF_X)
+	if (!l.end || l.flags & PF_X)
 		return;
-	for (uintptr_t p = table; p + size <= l->end; p += size) {
+	for (uintptr_t p = table; p + size <= l.end; p += size) {
 		uintptr_t at = size == 4 ? table + (uintptr_t)(intptr_t)int32_at(p)
 					 : *(const uintptr_t *)p;
 
@@ -291,7 +291,7 @@ static bool find_body(const struct bodies *s, uint32_t first, struct body *b)
 	struct function next;
 
 	*b = (struct body){
-		.limit = object_load_at(s->object, at)->end, .first = first, .last = first};
+		.limit = object_load_at(s->object, at).end, .first = first, .last = first};
 	if (object_function(s->object, at, &b->range) &&
 	    (object_function(s->object, at - 1, &b->range) || b->range.end != at))
 		return false;

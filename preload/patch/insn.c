@@ -1,7 +1,6 @@
 /* insn.c -- one decoded instruction: how long it is and what it does to the flow */
 #include "patch/decoder.h"
 #include "patch/insn.h"
-#include "sys.h"
 
 static int32_t int32_at(uintptr_t at)
 {

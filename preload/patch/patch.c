@@ -95,7 +95,7 @@ static int leave_site(struct patched *o, struct site *s, const char *reason)
 	s->form = SITE_LEFT;
 	s->reason = reason;
 	o->left++;
-	bool needed = is_needed(s);	/* asked in any case: it takes note of what is left */
+	bool needed = is_needed(s);	/* who is asked takes note of it (activate.c) */
 
 	return all.rules.strict && needed ? refuse(s, o->name) : 0;
 }
@@ -288,21 +288,28 @@ static void take_slots(void)
 	for (size_t i = 0; i < all.count; i++)
 		if (all.objects[i].count)
 			return;
-	if (all.planned)
-		slot_take(all.plan[all.planned - 1].slot);
+	for (size_t i = all.planned; i--;)
+		if (all.plan[i].slot >= 0) {
+			slot_take(all.plan[i].slot);
+			return;
+		}
 }
 
-static int get_slots(void)
+/* A site for which there is none is left. */
+static void get_slots(void)
 {
-	for (size_t i = 0; i < all.planned; i++) {
-		int slot = slot_get();
-
-		if (slot < 0)
-			return slot;
-		all.plan[i].slot = slot;
-	}
+	for (size_t i = 0; i < all.planned; i++)
+		all.plan[i].slot = slot_get();
 	take_slots();
-	return 0;
+}
+
+static int make_slot(struct planned *p, uint8_t *code)
+{
+	struct patched *o = &all.objects[p->object];
+
+	if (p->slot < 0)
+		return leave_site(o, &p->site, "all slots are in use");
+	return slot_build(p->slot, &p->site, code) ? leave_site(o, &p->site, "something relative would be out of reach") : 0;
 }
 
 /* Makes the slots of the plan, and strikes out the sites that turn out to be immovable. Nothing
@@ -311,10 +318,9 @@ static int make_slots(void)
 {
 	size_t kept = 0, count = 0; /* slots in page_copy, from `first' on */
 	size_t i = 0;
-	int first = 0, r = get_slots();
+	int first = 0, r = 0;
 
-	if (r)
-		return r;
+	get_slots();
 	for (; i < all.planned && !r; i++) {
 		struct planned p = all.plan[i];
 
@@ -323,18 +329,19 @@ static int make_slots(void)
 			first = p.slot;
 			count = 0;
 		}
-		if (!r && slot_build(p.slot, &p.site, page_copy + count * ARCH_SLOT_SIZE))
-			r = leave_site(&all.objects[p.object], &p.site,
-				       "something relative would be out of reach");
+		if (!r)
+			r = make_slot(&p, page_copy + count * ARCH_SLOT_SIZE);
 		if (r || p.site.form == SITE_LEFT) {
-			slot_put(p.slot);
+			if (p.slot >= 0)
+				slot_put(p.slot);
 		} else {
 			all.plan[kept++] = p;
 			count++;
 		}
 	}
 	for (; i < all.planned; i++)
-		slot_put(all.plan[i].slot);
+		if (all.plan[i].slot >= 0)
+			slot_put(all.plan[i].slot);
 	all.planned = kept;
 	return r ? r : write_slots(first, count);
 }

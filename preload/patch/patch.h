@@ -41,7 +41,7 @@ bool patch_covers(uintptr_t pc);
 
 /* patch_write -- write the plan: all slots, then all jumps; the plan is empty afterwards.
  *
- * Returns 0, -ENOSPC when there are not enough slots, -ENOMEM when no memory is near enough to far
+ * Sites for which there is no slot are left. Returns 0, -ENOMEM when no memory is near enough to far
  * text, -ENOTSUP, or why the text cannot be written. Nothing is patched then that was not before.
  */
 int patch_write(void);

@@ -219,14 +219,14 @@ static uint32_t end_of(const struct remembered *m)
 static bool is_as_remembered(const struct object *o, const struct record *r, const struct remembered *m)
 {
 	uintptr_t start = o->base + m->syscall - m->before;
-	const struct object_load *l = object_load_at(o, start);
+	struct object_load l = object_load_at(o, start);
 
 	if (m->form > SITE_LEFT || m->before > m->length || (m->form != SITE_LEFT && m->length < JUMP))
 		return false;
 	/* The record ends with a 0. */
 	if (m->reason && (m->reason >= r->size || ((const char *)r)[r->size - 1]))
 		return false;
-	return m->form == SITE_LEFT || (l && (l->flags & (PF_X | PF_W)) == PF_X && end_of(m) <= BYTES && end_of(m) <= l->end - start &&
+	return m->form == SITE_LEFT || ((l.flags & (PF_X | PF_W)) == PF_X && end_of(m) <= BYTES && end_of(m) <= l.end - start &&
 					!memcmp((const void *)start, m->bytes, end_of(m)));
 }
 

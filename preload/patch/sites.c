@@ -189,22 +189,22 @@ static bool is_prefixed(const struct body *b, const struct pair *p)
 
 static int judge_pair(struct search *s, const struct body *b, const struct pair *p)
 {
-	const struct object_load *l = object_load_at(s->object, p->at);
+	struct object_load l = object_load_at(s->object, p->at);
 
 	s->site = (struct site){.syscall = p->at, .nr = -1, .careful = s->object->careful};
 	/* Its FDE begins a byte early: the function cannot be decoded. */
-	if (p->at - l->start >= 8 && pair_literal_number(p) == RESTORE) {
+	if (p->at - l.start >= 8 && pair_literal_number(p) == RESTORE) {
 		s->site.sure = true;
 		s->site.nr = RESTORE;
 		return leave(s, "unwinders know it by its bytes");
 	}
 	if (!b) {
-		s->site.nr = p->at - l->start >= 8 ? pair_literal_number(p) : -1;
+		s->site.nr = p->at - l.start >= 8 ? pair_literal_number(p) : -1;
 		s->site.sure = s->site.nr >= 0;
 		return leave(s, "outside of all functions that .eh_frame describes");
 	}
 	if (p->starts & pair_bit(p, p->at)) {
-		if (l->flags & PF_W)
+		if (l.flags & PF_W)
 			return leave(s, "text that can be written to");
 		return judge(s, b, p);
 	}

@@ -8,7 +8,6 @@
 #include "elf/object.h"
 #include "offload.h"
 #include "pages.h"
-#include "gate/user.h"
 
 #define GROUPS	     65536	/* the kernel's NGROUPS_MAX */
 #define SYSCALL_SIZE 64		/* bytes of libc's syscall() */

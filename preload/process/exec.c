@@ -17,7 +17,7 @@
 #include "elf/ldpreload.h"
 #include "gate/user.h"
 
-#define ENTRIES 16384	/* of an environment that is passed on changed */
+#define TEXT_MOST 131072	/* of one entry, its NUL included: the kernel passes on no longer one */
 #define LIST	"LD_PRELOAD="
 #define SEARCH	"PATH="
 
@@ -25,8 +25,9 @@ struct room {
 	struct elfkind_work work;
 	uintptr_t pages[2];	/* of the program's memory that were found readable last: an array's and a string's */
 	bool last;		/* the index of the later one */
-	char path[ELFKIND_PATH], becomes[ELFKIND_PATH + sizeof LIST];
-	char *env[ENTRIES + 1];
+	char path[ELFKIND_PATH];
+	char **env;		/* the changed environment and its LD_PRELOAD, in memory of their own; NULL: there is none */
+	size_t env_size;	/* bytes of that memory */
 };
 
 /* -- memory of the program, which may not be there -- */
@@ -51,22 +52,22 @@ static bool begins(struct room *room, const char *s, const char *with)
 	return !*with;
 }
 
-/* Is it a string of less than ELFKIND_PATH bytes? */
-static bool is_text(struct room *room, const char *s)
+/* The bytes of a string, its NUL included; 0 where it has more than `most' or cannot be read. */
+static size_t text_size(struct room *room, const char *s, size_t most)
 {
-	for (size_t n = 0; n < ELFKIND_PATH && is_readable(room, s + n); n++)
+	for (size_t n = 0; n < most && is_readable(room, s + n); n++)
 		if (!s[n])
-			return true;
-	return false;
+			return n + 1;
+	return 0;
 }
 
-/* The entry that begins so; NULL where there is none. *n becomes the number of entries, -1 when they cannot be read or are too
- * many, or two begin so: which of them counts is its reader's affair. */
+/* The entry that begins so; NULL where there is none. *n becomes the number of entries, -1 when they cannot be read, or two begin
+ * so: which of them counts is its reader's affair. */
 static const char *find(struct room *room, char *const *env, const char *begin, long *n)
 {
 	const char *found = NULL;
 
-	for (*n = 0; *n < ENTRIES && is_readable(room, env + *n); ++*n) {
+	for (*n = 0; is_readable(room, env + *n); ++*n) {
 		if (!env[*n])
 			return found;
 		if (!begins(room, env[*n], begin))
@@ -85,7 +86,7 @@ static const char *find_search(struct room *room, char *const *env)
 	long n;
 	const char *entry = find(room, env, SEARCH, &n);
 
-	return entry && is_text(room, entry) ? entry + sizeof SEARCH - 1 : NULL;
+	return entry && text_size(room, entry, TEXT_MOST) ? entry + sizeof SEARCH - 1 : NULL;
 }
 
 /* -- the program -- */
@@ -114,7 +115,7 @@ static const char *find_path(struct room *room, const struct exec_target *x)
 	char digits[12], *number = digits + sizeof digits - 1;
 	int fd = x->fd;
 
-	if (!is_text(room, x->name))
+	if (!text_size(room, x->name, ELFKIND_PATH))
 		return NULL;
 	if (x->search) {
 		const char *search = find_search(room, x->search);
@@ -146,18 +147,23 @@ static bool is_fit(struct room *room, const char *path, const char *search, bool
 
 /* -- the call -- */
 
-static char **without(struct room *room, char *const *env, long n, const char *list)
+/* The environment with `becomes' in the place of `list', or without it where nothing is left of it. NULL: no memory. */
+static char **changed(struct room *room, char *const *env, long n, const char *list, size_t list_size)
 {
-	bool others = room->becomes[sizeof LIST - 1];
-	char **to = room->env;
+	size_t array = ((size_t)n + 1) * sizeof *env;
+	char **to = sys_map(array + list_size), *becomes = (char *)to + array;
 
+	if (!to)
+		return NULL;
+	room->env = to;
+	room->env_size = array + list_size;
+	ldpreload_others(list + sizeof LIST - 1, put(becomes, LIST));
 	for (long i = 0; i < n; i++)
 		if (env[i] != list)
 			*to++ = env[i];
-		else if (others)
-			*to++ = room->becomes;
-	*to = NULL;
-	return room->env;
+		else if (becomes[sizeof LIST - 1])
+			*to++ = becomes;
+	return room->env;	/* the memory was zero: NULL follows */
 }
 
 char *const *exec_choose(struct room *room, const struct exec_target *x, char *const *env)
@@ -167,12 +173,17 @@ char *const *exec_choose(struct room *room, const struct exec_target *x, char *c
 	if (!room || !env)
 		return env;
 	const char *list = find(room, env, LIST, &n);
+	size_t size = list ? text_size(room, list, TEXT_MOST) : 0;
 
-	if (!list || !is_text(room, list) || !ldpreload_others(list + sizeof LIST - 1, put(room->becomes, LIST)))
+	if (!size || !ldpreload_others(list + sizeof LIST - 1, NULL))
 		return env;
 	const char *path = find_path(room, x);
 
-	return !path || is_fit(room, path, find_search(room, env), x->lenient) ? env : without(room, env, n, list);
+	if (!path || is_fit(room, path, find_search(room, env), x->lenient))
+		return env;
+	char *const *without = changed(room, env, n, list, size);
+
+	return without ? without : env;
 }
 
 struct room *exec_room(void)
@@ -182,8 +193,11 @@ struct room *exec_room(void)
 
 void exec_put(struct room *room)
 {
-	if (room)
-		sys_munmap(room, sizeof *room);
+	if (!room)
+		return;
+	if (room->env)
+		sys_munmap(room->env, room->env_size);
+	sys_munmap(room, sizeof *room);
 }
 
 /* What is ignored stays so across an exec. But faults have a handler of ours all the same (action.h), of which the kernel would

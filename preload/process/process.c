@@ -7,11 +7,9 @@
 #include <sys/wait.h>
 #include "process/process.h"
 #include "clock.h"
-#include "process/credential.h"
 #include "process/exec.h"
 #include "fd/fd.h"
 #include "fork.h"
-#include "log.h"
 #include "offload.h"
 #include "process/shared.h"
 #include "signal/signal.h"

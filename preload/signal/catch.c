@@ -2,8 +2,6 @@
 #include <ucontext.h>
 #include "signal/catch.h"
 #include "signal/action.h"
-#include "clock.h"
-#include "mem.h"
 #include "poll.h"
 #include "signal/frame.h"
 #include "signal/timer.h"

@@ -2,7 +2,6 @@
 #include "signal/signal.h"
 #include "signal/action.h"
 #include "signal/catch.h"
-#include "log.h"
 #include "pages.h"
 #include "signal/frame.h"
 #include "signal/timer.h"

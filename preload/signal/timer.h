@@ -1,6 +1,6 @@
 /* timer.h -- timers that signal one thread, as libc's helper has them for SIGEV_THREAD
  *
- * The kernel does not know the ids of tasks. Such a timer sends the process the signal that preempts, with the address of its
+ * The kernel does not know the ids of tasks. Such a timer sends the process the signal that preempts, with the number of its
  * record as its value; the handler notes that it fired, and the next hub that hands out signals gives the timer's own signal to
  * the task. While that has not taken it, further expirations are its overrun.
  *

@@ -8,6 +8,7 @@
 #include <sys/auxv.h>
 #include <sys/resource.h>
 #include "start/activate.h"
+#include "fd/age.h"
 #include "clock.h"
 #include "conf.h"
 #include "gate/confine.h"
@@ -21,7 +22,6 @@
 #include "fd/fdtable.h"
 #include "start/obstacle.h"
 #include "patch/patch.h"
-#include "process/process.h"
 #include "signal/signal.h"
 #include "patch/codewrite.h"
 #include "thread/thread.h"
@@ -186,12 +186,15 @@ static void drop_rseq(void)
 		*(volatile int *)(area + 4) = -2;	/* cpu_id: registration failed */
 }
 
+/* How many this process may use; and how large the kernel's sets are. */
 static unsigned cpus(void)
 {
-	uint64_t mask[8192 / 64] = {0};		/* no kernel for this processor has more CPUs; a shorter mask may be refused */
+	uint64_t mask[TASK_CPUS / 8] = {0};
 	unsigned n = 0;
 	long r = SYS(__NR_sched_getaffinity, 0, sizeof mask, mask);
 
+	if (r > 0)
+		task_affinity_size = (uint32_t)r;
 	for (long i = 0; i < r / 8; i++)
 		n += (unsigned)__builtin_popcountll(mask[i]);
 	return n ? n : 1;
@@ -228,13 +231,15 @@ static bool first_task(void)
 	t->fs = arch_tcb();
 	find_stack(t);
 	hub_on_events = fd_events;
-	monitor_on_sweep = fd_sweep;
+	monitor_on_sweep = age_sweep;
 	poll_each = fd_each_waiting;
 	own_kinds[OWN_LENT] = &fd_lent;
 	hub_on_signal = signal_hand_out;
 	sys_sigmask(SIG_SETMASK, NULL, &carrier_mask);
 	number_start();
-	if (sched_start(t, conf.hubs ? (unsigned)conf.hubs : cpus()) < 0) {
+	unsigned usable = cpus();
+
+	if (sched_start(t, conf.hubs ? (unsigned)conf.hubs : usable) < 0) {
 		task_free(t);
 		return native("no descriptors for a hub");
 	}

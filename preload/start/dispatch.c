@@ -64,11 +64,6 @@ bool gate_needed(int nr)
 	return nr < 0 || (nr < GATE_CALLS && rows[nr].handler);
 }
 
-const char *gate_name(unsigned nr)
-{
-	return nr < GATE_CALLS && rows[nr].name ? rows[nr].name : "?";
-}
-
 /* Somewhere else than on its own stack: coroutines and alternate stacks are a task's as well, threads of raw clone are not. */
 static bool elsewhere(struct task *t, uintptr_t sp)
 {

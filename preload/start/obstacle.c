@@ -10,7 +10,6 @@
 #include "conf.h"
 #include "gate/confine.h"
 #include "process/exec.h"
-#include "gate/gate.h"
 #include "start/obstacle.h"
 #include "gate/user.h"
 

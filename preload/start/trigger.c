@@ -13,7 +13,6 @@
 #include "start/activate.h"
 #include "conf.h"
 #include "gate/confine.h"
-#include "gate/gate.h"
 #include "gate/user.h"
 #include "start/launch.h"
 #include "log.h"

@@ -6,7 +6,6 @@
  */
 #include "thread/cpuclock.h"
 #include "cputime.h"
-#include "process/process.h"
 #include "gate/user.h"
 
 #define THREAD	   4

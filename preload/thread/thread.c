@@ -16,7 +16,6 @@
 #include "gate/confine.h"
 #include "futex.h"
 #include "signal/catch.h"
-#include "log.h"
 #include "mem.h"
 #include "monitor.h"
 #include "process/process.h"
@@ -72,8 +71,8 @@ static long make_task(struct task *parent, struct arch_frame *f, const struct bi
 	t->gs = parent->gs;
 	t->pkru = parent->pkru;
 	signal_task_started(t, parent);
-	if (parent->affinity && (t->affinity = mem_get(TASK_AFFINITY)))
-		memcpy(t->affinity, parent->affinity, TASK_AFFINITY);
+	if (parent->affinity && (t->affinity = mem_get(task_affinity_size)))
+		memcpy(t->affinity, parent->affinity, task_affinity_size);
 	arch_tcb_set_task(b->tls, t);
 	if (load_relaxed(arch_tcb_stack(b->tls)))
 		stack_resume(arch_tcb_stack(b->tls));
@@ -333,7 +332,7 @@ long thread_sched_tid(struct task *t, struct arch_frame *f)
 }
 
 struct cpus {
-	uint64_t word[TASK_AFFINITY / 8];
+	uint64_t word[TASK_CPUS / 8];
 };
 
 static struct cpus cpus_of_carrier(void)
@@ -360,9 +359,9 @@ static long try_affinity(const struct cpus *was, struct cpus *set)
 static bool keep_affinity(struct task *t, const struct cpus *set)
 {
 	if (!t->affinity)
-		t->affinity = mem_get(TASK_AFFINITY);
+		t->affinity = mem_get(task_affinity_size);
 	if (t->affinity)
-		memcpy(t->affinity, set, TASK_AFFINITY);
+		memcpy(t->affinity, set, task_affinity_size);
 	return t->affinity;
 }
 
@@ -387,6 +386,9 @@ static void widen_carriers(struct cpus *was, const struct cpus *more)
 	if (!memcmp(&all, was, sizeof all))
 		return;
 	task_each(keep_if_none, was);
+	for (struct carrier *c = carrier_each(NULL); c; c = carrier_each(c))
+		if (load_acquire(&c->tid_word))
+			SYS(__NR_sched_setaffinity, c->tid, sizeof all, &all);
 	for (uint32_t i = 0; i < load_acquire(&stat_page->rows); i++)
 		if (stat_page->carriers[i].tid)
 			SYS(__NR_sched_setaffinity, stat_page->carriers[i].tid, sizeof all, &all);
@@ -401,7 +403,7 @@ static long real_affinity(struct task *t, struct arch_frame *f)
 
 	if (r == 0 && t->affinity) {
 		lock_take(&task_lock);
-		mem_put(t->affinity, TASK_AFFINITY);
+		mem_put(t->affinity, task_affinity_size);
 		t->affinity = NULL;
 		lock_drop(&task_lock);
 	}
@@ -437,7 +439,7 @@ static long affinity_out(struct task *t, uint64_t *user, const uint64_t *own, lo
 {
 	uint64_t word;
 
-	for (long i = 0; i < n / 8 && i < TASK_AFFINITY / 8; i++) {
+	for (long i = 0; i < n / 8 && i < task_affinity_size / 8; i++) {
 		if (user_copy(t, &word, user + i, sizeof word) < 0)
 			return -EFAULT;
 		word &= own[i];
@@ -449,7 +451,7 @@ static long affinity_out(struct task *t, uint64_t *user, const uint64_t *own, lo
 
 long thread_sched_getaffinity(struct task *t, struct arch_frame *f)
 {
-	uint64_t have[TASK_AFFINITY / 8];
+	uint64_t have[TASK_CPUS / 8];
 	struct task *who = t;
 	long r;
 
@@ -461,7 +463,7 @@ long thread_sched_getaffinity(struct task *t, struct arch_frame *f)
 		who = task_by_tid((uint32_t)ARG1(f));
 	bool set = r > 0 && who && who->affinity;
 
-	for (long i = 0; set && i < r / 8 && i < TASK_AFFINITY / 8; i++)
+	for (long i = 0; set && i < r / 8 && i < task_affinity_size / 8; i++)
 		have[i] = who->affinity[i];
 	lock_drop(&task_lock);
 	return set ? affinity_out(t, (uint64_t *)ARG3(f), have, r) : r;
@@ -496,12 +498,10 @@ static bool is_ending(long tid)
 /* The kernel returns the id of a thread that stands in the way. */
 static long filter_all(struct task *t, struct arch_frame *f)
 {
-	long r = gate_same(t, f);
+	long r;
 
-	for (unsigned n = 0; r > 0 && n < FILTER_TRIES && is_ending(r); n++) {
+	for (unsigned n = 0; (r = gate_same(t, f)) > 0 && n < FILTER_TRIES && is_ending(r); n++)
 		SYS(__NR_sched_yield);
-		r = gate_same(t, f);
-	}
 	return r;
 }
 

@@ -100,6 +100,17 @@ class Targets(TargetCase):
         self.assertGreater(made, 0)
         self.check_helped(compile("ubsan", HELLO, "-fsanitize=undefined"))
 
+    def test_many_segments(self):
+        source, flags = HELLO, ["-no-pie"]
+        for i in range(40):
+            source += 'static const char far%d[] __attribute__((section(".far%d"), used)) = "x";\n' % (i, i)
+            flags.append("-Wl,--section-start=.far%d=0x%x" % (i, 0x100000 + 0x8000 * i))
+        self.check_helped(compile("many", source, *flags))
+        program = compile("many-asan", source, "-fsanitize=address", *flags)
+        status, out, err = self.run_weft("--require", program)
+        self.assertEqual((status, out), (125, ""))
+        self.assertIn("%s is built with a sanitizer" % program, err)
+
     def test_scripts_are_judged_by_what_runs_them(self):
         static = compile("static", HELLO, "-static")
         script = write("by-static", "#!%s -x\n" % static)

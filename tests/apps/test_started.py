@@ -22,10 +22,11 @@ class Started(Case):
     def setUp(self):
         self.starter = compile("start", '#include "starter.c"\n', "-pthread", "-iquote", HERE)
 
-    def start(self, way, program, where, hubs, preload=None, **more):
+    def start(self, way, program, where, hubs, preload=None, others={}, **more):
         """(status, LD_PRELOAD) of the program, which prints its environment."""
         env = environment(LD_PRELOAD=preload or library, WEFT_HUBS=str(hubs), WEFT_REQUIRE="1", OTHER="x y",
                           PATH=tmp + ":" + os.environ["PATH"])
+        env.update(others)
         status, out, err = output_of([self.starter, where, way, program], env, **more)
         self.assertEqual(err, "", way)
         found = dict(line.split("=", 1) for line in out.splitlines() if "=" in line)
@@ -79,6 +80,16 @@ class Started(Case):
             with self.subTest(preload):
                 self.check(static, wanted, ("exec", "spawn", "vfork"), preload=preload, harmless=True)
 
+    def test_the_environment_may_be_of_any_size(self):
+        other = compile("other.so", "int other;\n", "-shared", "-fPIC")
+        static = compile("static", PRINT_ENVIRONMENT, "-static")
+        ways = ("exec", "spawn", "vfork")
+        self.check(static, None, ways, others={"N%d" % i: "" for i in range(40000)}, harmless=True)
+        long = ":".join([other] * (10000 // len(other)))
+        self.check(static, long, ways, preload=library + ":" + long, harmless=True)
+        self.check(write("by-env", "#!/usr/bin/env static\n"), None, ways, status=8, harmless=True,
+                   others={"PATH": ":".join(["/none"] * 2000) + ":" + tmp})
+
     def test_a_musl_program_does_not_see_it(self):
         self.check(compile("musl", PRINT_ENVIRONMENT, cc="musl-gcc"), None, ("exec", "spawn", "vfork"))
 
@@ -94,6 +105,10 @@ class Started(Case):
                    harmless=True)
         self.check(write("by-script", "#!%s\n" % path("by-static")), None, ("exec", "spawn", "fd"), status=8,
                    harmless=True)
+        last = static
+        for i in range(5):                  # as many as the kernel follows
+            last = write("by-script-%d" % i, "#!%s\n" % last)
+        self.check(last, None, ("exec", "spawn"), status=8, harmless=True)
         self.check(write("by-sh", "#!/bin/sh\nexport -p >/dev/null; exec %s\n" % dynamic), library)
 
     @unittest.skipUnless(os.geteuid() == 0, "needs root to give files away")

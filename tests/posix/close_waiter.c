@@ -31,7 +31,49 @@ static void dgram_pair(int ends[2])
 }
 
 static void (*const pairs[])(int ends[2]) = {pipe_pair, stream_pair, dgram_pair, tcp_pair};
-enum { PAIRS = sizeof(pairs) / sizeof(pairs[0]) };
+enum { PAIRS = sizeof(pairs) / sizeof(pairs[0]), SEVERAL = 4 };
+
+static void *read_a_byte(void *arg)
+{
+	char byte;
+	ssize_t n = read((int)(intptr_t)arg, &byte, 1);
+
+	CHECK(n == 1 || (n < 0 && errno == EBADF));
+	return n == 1 ? NULL : (void *)"late";
+}
+
+/* What comes is for one after the other, and each stays until its turn. Returns whether all had come in time. */
+static int several_read(void (*pair)(int ends[2]))
+{
+	pthread_t threads[SEVERAL];
+	int late = 0;
+
+	pair(fds);
+	int held = fcntl(fds[0], F_DUPFD_CLOEXEC, 0);
+
+	for (int i = 0; i < SEVERAL; i++)
+		threads[i] = thread_start(read_a_byte, (void *)(intptr_t)fds[0]);
+	let_block();
+	CHECK(close(fds[0]) == 0);
+	for (int i = 0; i < SEVERAL; i++) {
+		CHECK_EQ(write(fds[1], "x", 1), 1);
+		usleep(2000);
+	}
+	for (int i = 0; i < SEVERAL; i++)
+		late += thread_join(threads[i]) != NULL;
+	CHECK(close(held) == 0 && close(fds[1]) == 0);
+	return !late;
+}
+
+static void several_waiters_stay_until_their_turn(void)
+{
+	for (int i = 0; i < PAIRS; i++) {
+		int rounds = 1;
+
+		for (; !several_read(pairs[i]); rounds++)
+			CHECK(rounds < 20);
+	}
+}
 
 static void *read_hello(void *arg)
 {
@@ -288,6 +330,7 @@ int main(void)
 	signal(SIGPIPE, SIG_IGN);
 	RUN(the_waiter_still_gets_later_data);
 	RUN(the_waiter_alone_keeps_it_open);
+	RUN(several_waiters_stay_until_their_turn);
 	RUN(a_blocked_accept_outlives_its_listener);
 	RUN(a_poll_goes_on_with_the_rest);
 	RUN(an_epoll_wait_goes_on_after_closes);

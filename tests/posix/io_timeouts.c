@@ -253,6 +253,32 @@ static void a_bad_time_is_refused(void)
 	thread_join(thread_start(bad_times, NULL));
 }
 
+static void *write_late(void *arg)
+{
+	usleep(4 * WAIT_MS * 1000);
+	CHECK_EQ(write((int)(intptr_t)arg, "x", 1), 1);
+	return NULL;
+}
+
+/* The next file of that number is a pipe, which has no limit. */
+static void a_limit_ends_with_its_socket(void)
+{
+	int ends[2];
+	char byte;
+
+	unix_pair(SOCK_STREAM, fds);
+	set_timeout(fds[0], SO_RCVTIMEO, WAIT_MS);
+	CHECK_ERR(read(fds[0], &byte, 1), EAGAIN);
+	CHECK(pipe(ends) == 0);
+	CHECK(dup2(ends[0], fds[0]) == fds[0]);
+	pthread_t thread = thread_start(write_late, (void *)(intptr_t)ends[1]);
+
+	CHECK_EQ(read(fds[0], &byte, 1), 1);
+	thread_join(thread);
+	close_pair(ends);
+	close_pair(fds);
+}
+
 int main(void)
 {
 	check_begin();
@@ -260,6 +286,7 @@ int main(void)
 	RUN(sending_times_out);
 	RUN(what_comes_in_time_is_received);
 	RUN(waitall_hands_out_what_came_in_time);
+	RUN(a_limit_ends_with_its_socket);
 	RUN(polling_times_out);
 	RUN(a_bad_time_is_refused);
 	return check_done();

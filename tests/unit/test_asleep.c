@@ -1,92 +1,114 @@
-/* test_asleep.c -- every kernel thread is told apart, however many there are and were */
+/* test_asleep.c -- whether a kernel thread sleeps is known of any number of threads, one after the other
+ */
 #include "unit.h"
-#include <poll.h>
 #include <pthread.h>
-#include "asleep.h"
-#include "sys.h"
+#include <sys/syscall.h>
+#include "asleep.c"
 
-enum { ROUNDS = 3, THREADS = 100 };
+enum { AT_ONCE = 100, IN_TURN = 200 };
 
-static int gate[2], tids[THREADS];
-static volatile int busy_tid, over;
+static int tids[AT_ONCE], stop, spinning;
+static pthread_t threads[AT_ONCE];
+static pthread_barrier_t all;
 
-static void *sleeper(void *tid)
+static void *sleep_in_a_wait(void *arg)
 {
-	char c;
-
-	__atomic_store_n((int *)tid, (int)sys_gettid(), __ATOMIC_RELEASE);
-	return (void *)(intptr_t)read(gate[0], &c, 1);
+	__atomic_store_n((int *)arg, (int)syscall(SYS_gettid), __ATOMIC_SEQ_CST);
+	pthread_barrier_wait(&all);
+	while (!__atomic_load_n(&stop, __ATOMIC_SEQ_CST))
+		syscall(SYS_futex, &stop, FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0);
+	return NULL;
 }
 
-static void *busy(void *arg)
+static void *compute(void *arg)
 {
-	busy_tid = (int)sys_gettid();
-	while (!over)
+	__atomic_store_n((int *)arg, (int)syscall(SYS_gettid), __ATOMIC_SEQ_CST);
+	pthread_barrier_wait(&all);
+	while (!__atomic_load_n(&stop, __ATOMIC_SEQ_CST))
 		;
-	return arg;
+	return NULL;
 }
 
-static bool is_asleep_soon(const int *tid)
+static void begin(int n, void *(*main)(void *))
 {
-	for (int i = 0; i < 5000; i++) {
-		int id = __atomic_load_n(tid, __ATOMIC_ACQUIRE);
+	stop = 0;
+	pthread_barrier_init(&all, NULL, (unsigned)n + 1);
+	for (int i = 0; i < n; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, main, &tids[i]), 0);
+	pthread_barrier_wait(&all);
+}
 
-		if (id && asleep(id, false))
+static void end(int n)
+{
+	__atomic_store_n(&stop, 1, __ATOMIC_SEQ_CST);
+	syscall(SYS_futex, &stop, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL, NULL, 0);
+	for (int i = 0; i < n; i++)
+		pthread_join(threads[i], NULL);
+	pthread_barrier_destroy(&all);
+}
+
+/* It may be on its way into the wait. What is not known counts as computing. */
+static bool falls_asleep(int tid)
+{
+	for (int i = 0; i < 2000; i++) {
+		if (asleep(tid, false))
 			return true;
-		poll(NULL, 0, 1);
+		usleep(1000);
 	}
 	return false;
 }
 
-static void sleepers_are_known_when_there_are_and_were_more_than_rows(void **state)
+static int looks_open(void)
 {
-	pthread_t threads[THREADS];
+	int n = 0;
 
-	(void)state;
-	for (int round = 0; round < ROUNDS; round++) {
-		assert_int_equal(pipe(gate), 0);
-		memset(tids, 0, sizeof tids);
-		for (int i = 0; i < THREADS; i++)
-			assert_int_equal(pthread_create(&threads[i], NULL, sleeper, &tids[i]), 0);
-		for (int i = 0; i < THREADS; i++)
-			assert_true(is_asleep_soon(&tids[i]));
-		close(gate[1]);
-		for (int i = 0; i < THREADS; i++)
-			pthread_join(threads[i], NULL);
-		close(gate[0]);
+	for (int fd = own_next(0); fd >= 0; fd = own_next((unsigned)fd + 1))
+		n++;
+	return n;
+}
+
+static void it_is_known_of_threads_that_follow_ended_ones(void **state)
+{
+	for (int i = 0; i < IN_TURN; i++) {
+		begin(1, sleep_in_a_wait);
+		assert_true(falls_asleep(tids[0]));
+		end(1);
 	}
+	begin(1, compute);
+	assert_false(asleep(tids[0], true));
+	end(1);
 }
 
-static void one_that_computes_is_not_asleep(void **state)
+static void it_is_known_of_many_at_once(void **state)
 {
-	pthread_t thread;
-
-	(void)state;
-	assert_int_equal(pthread_create(&thread, NULL, busy, NULL), 0);
-	while (!busy_tid)
-		poll(NULL, 0, 1);
-	for (int i = 0; i < 10; i++)
-		assert_false(asleep(busy_tid, true));
-	over = 1;
-	pthread_join(thread, NULL);
+	begin(AT_ONCE, sleep_in_a_wait);
+	for (int round = 0; round < 3; round++)
+		for (int i = 0; i < AT_ONCE; i++)
+			assert_true(falls_asleep(tids[i]));
+	end(AT_ONCE);
+	assert_true(looks_open() <= MOST);
 }
 
-static void one_that_ended_is_unknown(void **state)
+static void of_one_that_has_ended_it_is_unknown(void **state)
 {
-	(void)state;
-	assert_true(asleep(busy_tid, true));
-	assert_false(asleep(busy_tid, false));
+	begin(1, sleep_in_a_wait);
+	assert_true(falls_asleep(tids[0]));
+	end(1);
+	usleep(10000);
+	int before = looks_open();
+
+	assert_true(asleep(tids[0], true));
+	assert_false(asleep(tids[0], false));
+	assert_int_equal(looks_open(), before - 1);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(sleepers_are_known_when_there_are_and_were_more_than_rows),
-		cmocka_unit_test(one_that_computes_is_not_asleep),
-		cmocka_unit_test(one_that_ended_is_unknown),
+		cmocka_unit_test(of_one_that_has_ended_it_is_unknown),
+		cmocka_unit_test(it_is_known_of_threads_that_follow_ended_ones),
+		cmocka_unit_test(it_is_known_of_many_at_once),
 	};
 
-	own_kinds[0] = &asleep_kind;
-	own_kinds[1] = own_kinds[2] = &asleep_kind;
 	return RUN_GROUP(tests);
 }

@@ -94,14 +94,43 @@ static void a_useless_site_stays_as_it_was(void **state)
 	assert_as_it_was();
 }
 
-static void without_a_slot_for_each_site_nothing_is_written(void **state)
+static int asked;
+
+static bool is_asked(const struct site *s)
 {
+	asked += s->form == SITE_LEFT;
+	return false;
+}
+
+static bool is_without_a_slot(const struct site *s)
+{
+	return s->reason && !strcmp(s->reason, "all slots are in use");
+}
+
+/* One object with many sites must not keep all others from being redirected. */
+static void sites_without_a_slot_are_left_and_the_others_redirected(void **state)
+{
+	const char *name;
+	int left;
+
 	(void)state;
 	for (int slots = 0; slots < FIXED - 2; slots++) {
 		area.end = area.start + slots * ARCH_SLOT_SIZE;
-		assert_int_equal(patch_fixture(NULL, false), -ENOSPC);
-		slots_at_home();
+		asked = 0;
+		assert_int_equal(patch_fixture(is_asked, false), 0);
+		assert_int_equal(patch_sites(&left), slots);
+		assert_int_equal(left, FIXED - slots);
+		assert_int_equal(asked, left);
+		if (slots > 2) {
+			assert_int_equal(fix_getppid(0, NULL, 0), getppid());
+			assert_int_equal(fix_read(-1, NULL, 0), -1);
+		}
+		assert_int_equal(patch_undo(), 0);
 		assert_as_it_was();
+		assert_int_equal(patch_fixture(is_without_a_slot, true), -ENOTSUP);
+		assert_string_equal(patch_refused(&name)->reason, "all slots are in use");
+		assert_as_it_was();
+		slots_at_home();
 	}
 }
 
@@ -536,7 +565,7 @@ int main(void)
 		cmocka_unit_test(far_text_is_reached_by_stubs_near_it),
 		cmocka_unit_test(a_needed_site_that_must_be_left_refuses_the_plan),
 		cmocka_unit_test(a_useless_site_stays_as_it_was),
-		cmocka_unit_test(without_a_slot_for_each_site_nothing_is_written),
+		cmocka_unit_test(sites_without_a_slot_are_left_and_the_others_redirected),
 		cmocka_unit_test(threads_within_a_window_are_told_from_others),
 		cmocka_unit_test(without_proc_pages_are_replaced),
 		cmocka_unit_test(a_write_that_fails_is_taken_back),

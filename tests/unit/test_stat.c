@@ -137,6 +137,23 @@ static void carriers_are_listed_once_with_their_kind(void **state)
 		assert_int_equal(kind_of(1000 + i), CARRIER_SPARE);
 }
 
+static void what_finds_no_row_is_counted(void **state)
+{
+	uint64_t before = stat_page->count[STAT_HUBS][STAT_carriers_unlisted];
+
+	(void)state;
+	for (uint32_t i = 0; i < STAT_CARRIERS + 3; i++)
+		stat_carrier_set(1000 + i, CARRIER_BOUND);
+	assert_int_equal(stat_page->rows, STAT_CARRIERS);
+	assert_true(stat_page->count[STAT_HUBS][STAT_carriers_unlisted] >= before + 3);
+	before = stat_page->count[STAT_HUBS][STAT_carriers_unlisted];
+	for (uint32_t i = 0; i < STAT_CARRIERS + 3; i++)
+		stat_carrier_set(1000 + i, CARRIER_NONE);
+	stat_carrier_set(1000 + STAT_CARRIERS, CARRIER_BOUND);
+	stat_carrier_set(1000 + STAT_CARRIERS, CARRIER_NONE);
+	assert_int_equal(stat_page->count[STAT_HUBS][STAT_carriers_unlisted], before);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -145,6 +162,7 @@ int main(void)
 		cmocka_unit_test(a_name_of_any_length_stays_within_bounds),
 		cmocka_unit_test(the_first_reason_to_be_native_stays),
 		cmocka_unit_test(carriers_are_listed_once_with_their_kind),
+		cmocka_unit_test(what_finds_no_row_is_counted),
 	};
 
 	assert_non_null(mkdtemp(directory));

@@ -7,6 +7,7 @@
 
 enum { N = 300 };
 static struct task tasks[N];
+static struct timer_late late[N];
 
 static int reset(void **state)
 {
@@ -30,7 +31,7 @@ static void deadlines_that_have_passed_fire_in_their_order(void **state)
 
 	(void)state;
 	for (int i = 0; i < N; i++)
-		timer_add(h, &tasks[i], now - (int64_t)((unsigned)i * 7919u % N));
+		timer_add(h, &tasks[i], now - (int64_t)((unsigned)i * 7919u % N), &late[i]);
 	timer_fire(h);
 	int64_t last = -N;
 	struct task *t;
@@ -55,9 +56,9 @@ static void a_deadline_to_come_does_not_fire(void **state)
 	int64_t soon = clock_now() + 3600 * NSEC;
 
 	(void)state;
-	timer_add(h, &tasks[0], soon);
-	timer_add(h, &tasks[1], soon + 1);
-	timer_add(h, &tasks[2], 0);
+	timer_add(h, &tasks[0], soon, &late[0]);
+	timer_add(h, &tasks[1], soon + 1, &late[1]);
+	timer_add(h, &tasks[2], 0, &late[2]);
 	timer_fire(h);
 	assert_ptr_equal(hub_dequeue(h), &tasks[2]);
 	assert_null(hub_dequeue(h));
@@ -69,14 +70,14 @@ static void a_deadline_that_is_taken_out_does_not_fire(void **state)
 	struct hub *h = &hubs[0];
 
 	(void)state;
-	timer_add(h, &tasks[0], 1);
-	timer_add(h, &tasks[1], 2);
-	timer_cancel(&tasks[0]);
+	timer_add(h, &tasks[0], 1, &late[0]);
+	timer_add(h, &tasks[1], 2, &late[1]);
+	timer_cancel(&tasks[0], &late[0]);
 	assert_int_equal(h->timer_first, 2);
 	timer_fire(h);
 	assert_ptr_equal(hub_dequeue(h), &tasks[1]);
 	assert_null(hub_dequeue(h));
-	timer_cancel(&tasks[1]);	/* after it fired: nothing to do */
+	timer_cancel(&tasks[1], &late[1]);	/* after it fired: nothing to do */
 }
 
 static void a_task_that_was_woken_otherwise_is_queued_once(void **state)
@@ -84,7 +85,7 @@ static void a_task_that_was_woken_otherwise_is_queued_once(void **state)
 	struct hub *h = &hubs[0];
 
 	(void)state;
-	timer_add(h, &tasks[0], 1);
+	timer_add(h, &tasks[0], 1, &late[0]);
 	assert_true(ready_wake(h, &tasks[0], WAKE_EVENT));
 	timer_fire(h);
 	assert_ptr_equal(hub_dequeue(h), &tasks[0]);
@@ -92,33 +93,46 @@ static void a_task_that_was_woken_otherwise_is_queued_once(void **state)
 	assert_int_equal(tasks[0].wake, WAKE_EVENT);
 }
 
-static void without_memory_the_task_wakes_at_once(void **state)
+static void add_without_memory(struct hub *h, int i, int64_t deadline_ns)
+{
+	fail_nr = FAIL_MEM;
+	fail_calls = 0;
+	fail_at = 1;
+	timer_add(h, &tasks[i], deadline_ns, &late[i]);
+	fail_at = 0;
+}
+
+static void without_memory_a_deadline_holds_all_the_same(void **state)
 {
 	struct hub *h = &hubs[0];
-	int early = 0;
+	int64_t soon = clock_now() + 3600 * NSEC;
 
 	(void)state;
-	fail_nr = FAIL_MEM;
-	for (int i = 0; i < N; i++) {
-		fail_calls = 0;
-		fail_at = 1;
-		timer_add(h, &tasks[i], clock_now() + 3600 * NSEC);
-		early += tasks[i].wake == WAKE_TIMEOUT;
-	}
-	fail_at = 0;
+	for (int i = 0; i < N; i++)
+		add_without_memory(h, i, i % 3 ? soon + i : 1 + i);
+	assert_null(hub_dequeue(h));
+	assert_int_equal(h->timer_first, 1);
+	timer_cancel(&tasks[0], &late[0]);
+	assert_int_equal(h->timer_first, 4);
+	assert_true(ready_wake(h, &tasks[3], WAKE_EVENT));
+	timer_fire(h);
+	for (int i = 0; i < N; i++)
+		assert_int_equal(tasks[i].wake, i == 0 || i % 3 ? WAKE_ARMED : i == 3 ? WAKE_EVENT : WAKE_TIMEOUT);
 	int n = 0;
 
 	while (hub_dequeue(h))
 		n++;
-	assert_int_equal(n, early);
-	assert_int_equal(h->timers.count, N - early);
-	assert_true(early > 0);
+	assert_int_equal(n, N / 3 - 1);
+	assert_true(h->timer_first == soon + 1);
+	for (int i = 0; i < N; i++)
+		timer_cancel(&tasks[i], &late[i]);
+	assert_true(h->timer_first == FOREVER && !h->late);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup(without_memory_the_task_wakes_at_once, reset),
+		cmocka_unit_test_setup(without_memory_a_deadline_holds_all_the_same, reset),
 		cmocka_unit_test_setup(deadlines_that_have_passed_fire_in_their_order, reset),
 		cmocka_unit_test_setup(a_deadline_to_come_does_not_fire, reset),
 		cmocka_unit_test_setup(a_deadline_that_is_taken_out_does_not_fire, reset),
