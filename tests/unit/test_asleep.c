@@ -7,7 +7,7 @@
 
 enum { AT_ONCE = 100, IN_TURN = 200 };
 
-static int tids[AT_ONCE], stop, spinning;
+static int tids[AT_ONCE], stop;
 static pthread_t threads[AT_ONCE];
 static pthread_barrier_t all;
 
