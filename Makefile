@@ -27,16 +27,15 @@ PRELOAD		:= elf/elfkind elf/ldpreload elf/object \
 		   gate/confine gate/user gate/bound \
 		   patch/codewrite patch/scan patch/opcode patch/decoder patch/insn patch/body patch/sites \
 		   patch/sitecache patch/trampoline patch/patch \
-		   signal/timer signal/action signal/frame signal/catch signal/signal signal/sigcall \
+		   signal/threadtimer signal/action signal/frame signal/catch signal/signal signal/sigcall \
 		   fd/fd fd/age fd/fdkind fd/fdtable fd/transfer fd/sock fd/splice fd/procname fd/sigwait fd/io fd/mq \
 		   fd/uring fd/multiplex \
 		   process/shared process/credential process/exec process/process \
 		   thread/sleep thread/futexcall thread/thread thread/cpuclock \
 		   start/dispatch start/obstacle start/activate start/launch start/trigger
 # They run in the program's time, not inside its system calls, and may use vector registers.
-FREE		:= patch/codewrite \
-		   elf/object \
-		   patch/scan patch/opcode patch/decoder patch/insn patch/body patch/sites patch/sitecache \
+FREE		:= elf/object \
+		   patch/codewrite patch/scan patch/opcode patch/decoder patch/insn patch/body patch/sites patch/sitecache \
 		   patch/trampoline patch/patch
 API		:= task
 CLI		:= option quantity words unit \

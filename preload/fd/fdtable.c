@@ -23,7 +23,7 @@
 #define ROOM_MOST  (1u << 22)	/* from a quarter of it on the kernel enlarges its table as it goes */
 static uint32_t room ANEW;	/* atomic: it has room for so many, as far as we know */
 
-long number_refused(int number)
+long fdtable_refused(int number)
 {
 	return own_has(number) ? -EBADF : GATE_NATIVE;
 }
@@ -99,13 +99,13 @@ static void enlarge(int number)
 		room_for(load_relaxed(&task_count) > 1 ? task_self() : NULL, size);
 }
 
-void number_start(void)
+void fdtable_start(void)
 {
 	room = ROOM_FIRST;
 	room_for(NULL, ROOM_FIRST);
 }
 
-bool number_again(long *result, struct attempt *a)
+bool fdtable_again(long *result, struct attempt *a)
 {
 	if (unlikely(*result == -EMFILE))
 		return make_room(a);
@@ -115,7 +115,7 @@ bool number_again(long *result, struct attempt *a)
 	return false;
 }
 
-long number_pair(struct task *t, int made[2], int *to, struct attempt *a)
+long fdtable_pair(struct task *t, int made[2], int *to, struct attempt *a)
 {
 	for (int i = 0; i < 2; i++)
 		enlarge(made[i] = (int)settle(made[i], a));
@@ -127,33 +127,33 @@ long number_pair(struct task *t, int made[2], int *to, struct attempt *a)
 }
 
 /* Calls that make a descriptor of a kind to be asked for. */
-long number_make(struct task *t, struct arch_frame *f)
+long fdtable_make(struct task *t, struct arch_frame *f)
 {
-	struct attempt a = number_attempt();
+	struct attempt a = fdtable_attempt();
 	long r;
 
 	do
 		r = gate_again(t, f);
-	while (number_again(&r, &a));
+	while (fdtable_again(&r, &a));
 	return r;
 }
 
 /* Calls on a descriptor that do not wait. */
-long number_known(struct task *t, struct arch_frame *f)
+long fdtable_known(struct task *t, struct arch_frame *f)
 {
-	return number_refused((int)ARG1(f));
+	return fdtable_refused((int)ARG1(f));
 }
 
 /* Calls on a descriptor at which the kernel may work for long, and whose result a signal may cut short. */
-long number_long(struct task *t, struct arch_frame *f)
+long fdtable_long(struct task *t, struct arch_frame *f)
 {
 	return own_has((int)ARG1(f)) ? -EBADF : gate_again(t, f);
 }
 
 /* How libc asks for fstat. */
-long number_fstatat(struct task *t, struct arch_frame *f)
+long fdtable_fstatat(struct task *t, struct arch_frame *f)
 {
-	return ARG4(f) & AT_EMPTY_PATH ? number_refused((int)ARG1(f)) : GATE_NATIVE;
+	return ARG4(f) & AT_EMPTY_PATH ? fdtable_refused((int)ARG1(f)) : GATE_NATIVE;
 }
 
 /* The entry of a directory that stands at `at'; its name is cut where it is longer than any number, or none. */
@@ -203,7 +203,7 @@ static bool lists_descriptors(int number)
 	return !memcmp(link + n - 3, "/fd", 3) || (n > 7 && !memcmp(link + n - 7, "/fdinfo", 7));
 }
 
-long number_getdents(struct task *t, struct arch_frame *f)
+long fdtable_getdents(struct task *t, struct arch_frame *f)
 {
 	size_t name = f->nr == __NR_getdents64 ? 19 : 18;
 	char *buf = (char *)ARG2(f);
@@ -251,7 +251,7 @@ static bool held_open(int number)
 	return open;
 }
 
-long number_close(struct task *t, struct arch_frame *f)
+long fdtable_close(struct task *t, struct arch_frame *f)
 {
 	int number = (int)ARG1(f);
 	bool known = is_known(fd_get(number));
@@ -280,16 +280,16 @@ static long copied(int from, long to)
 	return to;
 }
 
-long number_dup(struct task *t, struct arch_frame *f)
+long fdtable_dup(struct task *t, struct arch_frame *f)
 {
 	if (own_has((int)ARG1(f)))
 		return -EBADF;
-	struct attempt a = number_attempt();
+	struct attempt a = fdtable_attempt();
 	long r;
 
 	do
 		r = SYS(__NR_dup, ARG1(f));
-	while (number_again(&r, &a));
+	while (fdtable_again(&r, &a));
 	return copied((int)ARG1(f), r);
 }
 
@@ -311,7 +311,7 @@ static long dup_held(struct arch_frame *f, int from, int to)
 static long dup_over(struct arch_frame *f)
 {
 	int from = (int)ARG1(f), to = (int)ARG2(f);
-	struct attempt a = number_attempt();
+	struct attempt a = fdtable_attempt();
 
 	own_hold();
 	while (own_has(to)) {
@@ -328,12 +328,12 @@ static long dup_over(struct arch_frame *f)
 	return r;
 }
 
-long number_dup2(struct task *t, struct arch_frame *f)
+long fdtable_dup2(struct task *t, struct arch_frame *f)
 {
 	return dup_over(f);
 }
 
-long number_dup3(struct task *t, struct arch_frame *f)
+long fdtable_dup3(struct task *t, struct arch_frame *f)
 {
 	return dup_over(f);
 }
@@ -381,7 +381,7 @@ static long close_each(struct task *t, unsigned first, unsigned last)
 }
 
 /* Close around our own descriptors. */
-long number_close_range(struct task *t, struct arch_frame *f)
+long fdtable_close_range(struct task *t, struct arch_frame *f)
 {
 	unsigned first = (unsigned)ARG1(f), last = (unsigned)ARG2(f), from = first;
 	unsigned flags = (unsigned)ARG3(f);
@@ -408,11 +408,11 @@ long number_close_range(struct task *t, struct arch_frame *f)
 	return r;
 }
 
-long number_fcntl(struct task *t, struct arch_frame *f)
+long fdtable_fcntl(struct task *t, struct arch_frame *f)
 {
 	int number = (int)ARG1(f);
 	struct fd *e = fd_get(number);
-	struct attempt a = number_attempt();
+	struct attempt a = fdtable_attempt();
 	bool known = is_known(e);	/* before we look whether it is ours: the program's it stays meanwhile */
 	long r;
 
@@ -424,7 +424,7 @@ long number_fcntl(struct task *t, struct arch_frame *f)
 		a.least = (unsigned)ARG3(f);
 		do
 			r = SYS(__NR_fcntl, number, ARG2(f), ARG3(f));
-		while (number_again(&r, &a));
+		while (fdtable_again(&r, &a));
 		return copied(number, r);
 	case F_SETFL:
 		r = SYS(__NR_fcntl, number, F_SETFL, ARG3(f));
@@ -440,7 +440,7 @@ long number_fcntl(struct task *t, struct arch_frame *f)
 	}
 }
 
-long number_ioctl(struct task *t, struct arch_frame *f)
+long fdtable_ioctl(struct task *t, struct arch_frame *f)
 {
 	struct fd *e = fd_get((int)ARG1(f));
 
@@ -461,19 +461,19 @@ long number_ioctl(struct task *t, struct arch_frame *f)
 	return r;
 }
 
-long number_pipe(struct task *t, struct arch_frame *f)
+long fdtable_pipe(struct task *t, struct arch_frame *f)
 {
 	int made[2];
 	uint64_t flags = f->nr == __NR_pipe ? 0 : ARG2(f);
-	struct attempt a = number_attempt();
+	struct attempt a = fdtable_attempt();
 	long r;
 
 	do
 		r = SYS(__NR_pipe2, made, flags);
-	while (number_again(&r, &a));
+	while (fdtable_again(&r, &a));
 
 	if (r == 0)
-		r = number_pair(t, made, (int *)ARG1(f), &a);
+		r = fdtable_pair(t, made, (int *)ARG1(f), &a);
 	for (int i = 0; r == 0 && i < 2; i++)
 		fd_new(made[i], FD_PIPE, FD_OWN | (flags & O_NONBLOCK ? FD_NONBLOCK : 0));
 	return r;
@@ -481,23 +481,23 @@ long number_pipe(struct task *t, struct arch_frame *f)
 
 static long made(struct arch_frame *f, enum fd_kind kind, uint64_t flags)
 {
-	struct attempt a = number_attempt();
+	struct attempt a = fdtable_attempt();
 	long r;
 
 	do
 		r = arch_syscall((long)f->nr, (long)ARG1(f), (long)ARG2(f), (long)ARG3(f), (long)ARG4(f), 0, 0);
-	while (number_again(&r, &a));
+	while (fdtable_again(&r, &a));
 	if (r >= 0)
 		fd_new((int)r, kind, FD_OWN | (flags & O_NONBLOCK ? FD_NONBLOCK : 0));
 	return r;
 }
 
-long number_eventfd(struct task *t, struct arch_frame *f)
+long fdtable_eventfd(struct task *t, struct arch_frame *f)
 {
 	return made(f, FD_NOWAIT_IN, f->nr == __NR_eventfd ? 0 : ARG2(f));
 }
 
-long number_timerfd(struct task *t, struct arch_frame *f)
+long fdtable_timerfd(struct task *t, struct arch_frame *f)
 {
 	return made(f, FD_TIMER, ARG2(f));
 }

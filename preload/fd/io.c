@@ -85,7 +85,7 @@ static long vector(struct task *t, struct arch_frame *f, bool in, struct iovec *
 	struct transfer x;
 
 	if (!transfer_start(&x, t, f, in) || n <= 0)
-		return number_refused((int)ARG1(f));
+		return fdtable_refused((int)ARG1(f));
 	x.iov = iov;
 	x.iov_count = n;
 	switch (fd_kind_of(x.fd, x.number)) {
@@ -99,14 +99,14 @@ static long vector(struct task *t, struct arch_frame *f, bool in, struct iovec *
 	case FD_TIMER:
 	case FD_POLLED_IN:
 		if (!in)
-			return number_refused(x.number);
+			return fdtable_refused(x.number);
 		return transfer_iov(&x, load_relaxed(&x.fd->kind));
 	case FD_SIGNAL:
 		return in ? sigwait_read(&x) : GATE_NATIVE;
 	case FD_NAME:
-		return in ? GATE_NATIVE : name_write(&x);
+		return in ? GATE_NATIVE : procname_write(&x);
 	default:	/* what moves more than a page in the kernel ends early at a signal, if it is a device */
-		return n > 1 || iov->iov_len > PAGE ? number_long(t, f) : number_refused(x.number);
+		return n > 1 || iov->iov_len > PAGE ? fdtable_long(t, f) : fdtable_refused(x.number);
 	}
 }
 
@@ -151,12 +151,12 @@ long io_writev(struct task *t, struct arch_frame *f)
 /* With offset -1 and no flags they are readv and writev. */
 long io_preadv2(struct task *t, struct arch_frame *f)
 {
-	return ARG4(f) == ~0ull && ARG6(f) == 0 ? checked_vector(t, f, true) : number_long(t, f);
+	return ARG4(f) == ~0ull && ARG6(f) == 0 ? checked_vector(t, f, true) : fdtable_long(t, f);
 }
 
 long io_pwritev2(struct task *t, struct arch_frame *f)
 {
-	return ARG4(f) == ~0ull && ARG6(f) == 0 ? checked_vector(t, f, false) : number_long(t, f);
+	return ARG4(f) == ~0ull && ARG6(f) == 0 ? checked_vector(t, f, false) : fdtable_long(t, f);
 }
 
 /* Calls that name no descriptor first, and that a signal may cut short while the kernel works. */

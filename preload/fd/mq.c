@@ -33,7 +33,7 @@ static long transmit(struct task *t, struct arch_frame *f, uint32_t events)
 	static const struct __kernel_timespec passed;
 	int number = (int)ARG1(f), original = number;
 	int64_t deadline = deadline_of(t, (void *)ARG5(f));
-	long r = deadline < 0 ? deadline : number_refused(number);
+	long r = deadline < 0 ? deadline : fdtable_refused(number);
 
 	if (r != GATE_NATIVE || !fd_get(number))
 		return r;

@@ -25,7 +25,7 @@ static uint32_t comm_of(const char *path)
 
 static long open_comm(uint32_t tid, uint64_t flags)
 {
-	struct attempt a = number_attempt();
+	struct attempt a = fdtable_attempt();
 	char line[17] = {0};
 	long fd;
 
@@ -39,7 +39,7 @@ static long open_comm(uint32_t tid, uint64_t flags)
 		return -ENOENT;
 	do
 		fd = SYS(__NR_memfd_create, "comm", flags & O_CLOEXEC ? 1 : 0);
-	while (number_again(&fd, &a));
+	while (fdtable_again(&fd, &a));
 	if (fd < 0)
 		return fd;
 	size_t n = strlen(line);
@@ -52,7 +52,7 @@ static long open_comm(uint32_t tid, uint64_t flags)
 	return fd;
 }
 
-long name_open(struct task *t, struct arch_frame *f)
+long procname_open(struct task *t, struct arch_frame *f)
 {
 	const char *path = (const char *)(f->nr == __NR_open || f->nr == __NR_creat ? ARG1(f) : ARG2(f));
 	uint64_t flags = f->nr == __NR_open ? ARG2(f) : f->nr == __NR_openat ? ARG3(f) : 0;
@@ -67,10 +67,10 @@ long name_open(struct task *t, struct arch_frame *f)
 		if (tid)
 			return open_comm(tid, flags);
 	}
-	return number_make(t, f);
+	return fdtable_make(t, f);
 }
 
-long name_write(struct transfer *x)
+long procname_write(struct transfer *x)
 {
 	long n = iov_bytes(x->task, x->iov, x->iov_count), r = -ESRCH;
 	struct iovec first;

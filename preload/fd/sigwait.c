@@ -82,14 +82,14 @@ long sigwait_signalfd(struct task *t, struct arch_frame *f)
 {
 	uint64_t set;
 	uint64_t flags = f->nr == __NR_signalfd ? 0 : ARG4(f);
-	struct attempt a = number_attempt();
+	struct attempt a = fdtable_attempt();
 	long r;
 
 	if (user_copy(t, &set, (void *)ARG2(f), sizeof set) < 0)
 		return GATE_NATIVE;
 	do
 		r = arch_syscall((long)f->nr, (long)ARG1(f), (long)&set, (long)ARG3(f), (long)ARG4(f), 0, 0);
-	while (number_again(&r, &a));
+	while (fdtable_again(&r, &a));
 	if (r < 0)
 		return r;
 	if ((int)ARG1(f) < 0)

@@ -269,11 +269,11 @@ static long accept_on(struct task *t, struct arch_frame *f, int flags)
 	struct fd *e = fd_get((int)ARG1(f));
 	int number = (int)ARG1(f), original = number;
 	int64_t deadline = FOREVER;
-	struct attempt a = number_attempt();
+	struct attempt a = fdtable_attempt();
 	long r;
 
 	if (!e || fd_kind_of(e, number) != FD_SOCKET || fd_nonblocking(e, number))
-		return number_make(t, f);
+		return fdtable_make(t, f);
 	int64_t receive = fd_limit(e, number, true), send = fd_limit(e, number, false);
 	uint8_t kept = e->flags & (FD_STREAM | FD_TCP);
 
@@ -285,7 +285,7 @@ static long accept_on(struct task *t, struct arch_frame *f, int flags)
 
 		if (sys_poll(&p, 1) || flags & ~(SOCK_NONBLOCK | SOCK_CLOEXEC) || !listens(number)) {
 			r = gate_blocking(t, __NR_accept4, number, (long)ARG2(f), (long)ARG3(f), flags, 0, 0);
-			if (number_again(&r, &a))
+			if (fdtable_again(&r, &a))
 				continue;
 			break;
 		}
@@ -403,12 +403,12 @@ static uint8_t flags_of(uint64_t domain, uint64_t type)
 
 long sock_socket(struct task *t, struct arch_frame *f)
 {
-	struct attempt a = number_attempt();
+	struct attempt a = fdtable_attempt();
 	long r;
 
 	do
 		r = gate_same(t, f);	/* it may load a module */
-	while (number_again(&r, &a));
+	while (fdtable_again(&r, &a));
 
 	if (r >= 0)
 		fd_new((int)r, FD_SOCKET, flags_of(ARG1(f), ARG2(f)));
@@ -418,15 +418,15 @@ long sock_socket(struct task *t, struct arch_frame *f)
 long sock_socketpair(struct task *t, struct arch_frame *f)
 {
 	int made[2];
-	struct attempt a = number_attempt();
+	struct attempt a = fdtable_attempt();
 	long r;
 
 	do
 		r = SYS(__NR_socketpair, ARG1(f), ARG2(f), ARG3(f), made);
-	while (number_again(&r, &a));
+	while (fdtable_again(&r, &a));
 
 	if (r == 0)
-		r = number_pair(t, made, (int *)ARG4(f), &a);
+		r = fdtable_pair(t, made, (int *)ARG4(f), &a);
 	for (int i = 0; r == 0 && i < 2; i++)
 		fd_new(made[i], FD_SOCKET, flags_of(ARG1(f), ARG2(f)));
 	return r;

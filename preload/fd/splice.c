@@ -299,6 +299,6 @@ long splice_vmsplice(struct task *t, struct arch_frame *f)
 	struct side *pipe = in ? &w.from : &w.into;
 
 	if (ARG4(f) & SPLICE_F_NONBLOCK || !side_of(pipe, number, in ? POLLIN : POLLOUT) || !pipe->waits || pipe->socket)
-		return number_refused(number);
+		return fdtable_refused(number);
 	return run(&w, 0);
 }

@@ -63,23 +63,23 @@ static long reap(struct task *t, int *number, int64_t deadline)
 	return r == -ETIMEDOUT ? -ETIME : r;
 }
 
-long ring_setup(struct task *t, struct arch_frame *f)
+long uring_setup(struct task *t, struct arch_frame *f)
 {
 	uint32_t flags;
-	struct attempt a = number_attempt();
+	struct attempt a = fdtable_attempt();
 	long r;
 
 	if (user_copy(t, &flags, &((struct io_uring_params *)ARG2(f))->flags, sizeof flags) < 0 || flags & NO_NUMBER)
 		return GATE_NATIVE;
 	do
 		r = gate_again(t, f);
-	while (number_again(&r, &a));
+	while (fdtable_again(&r, &a));
 	if (r >= 0)
 		fd_new((int)r, flags & FOR_ONE ? FD_PLAIN : FD_RING, FD_OWN);
 	return r;
 }
 
-long ring_enter(struct task *t, struct arch_frame *f)
+long uring_enter(struct task *t, struct arch_frame *f)
 {
 	int number = (int)ARG1(f), original = number;
 	struct fd *e = fd_get(number);
@@ -88,7 +88,7 @@ long ring_enter(struct task *t, struct arch_frame *f)
 	long submitted = 0, r;
 
 	if (deadline < 0 || !e || load_relaxed(&e->kind) != FD_RING)
-		return number_refused(number);
+		return fdtable_refused(number);
 	if (submit || ARG4(f) & IORING_ENTER_SQ_WAKEUP)
 		submitted = enter(t, number, submit, 0, ARG4(f) & IORING_ENTER_SQ_WAKEUP, NULL, 0);
 	if (submitted != (long)submit)

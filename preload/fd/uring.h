@@ -1,9 +1,9 @@
 /* uring.h -- io_uring: waiting for completions */
-#ifndef PRELOAD_RING_H
-#define PRELOAD_RING_H
+#ifndef PRELOAD_URING_H
+#define PRELOAD_URING_H
 
 #include "fd/fd.h"
 
-gate_handler ring_setup, ring_enter;
+gate_handler uring_setup, uring_enter;
 
 #endif

@@ -360,7 +360,7 @@ int bodies_find(struct bodies *s, const struct object *o)
 			continue;
 		low = o->load[i].start < low ? o->load[i].start : low;
 		high = o->load[i].end > high ? o->load[i].end : high;
-		r = bytes_syscalls(o->load[i].start, o->load[i].end, add_pair, s);
+		r = scan_syscalls(o->load[i].start, o->load[i].end, add_pair, s);
 	}
 	if (r || !s->pairs_count)
 		return r;
@@ -369,7 +369,7 @@ int bodies_find(struct bodies *s, const struct object *o)
 		return r;
 	for (int i = 0; i < o->loads; i++)
 		if (o->load[i].flags & PF_X)
-			bytes_branches(o->load[i].start, o->load[i].end, &s->near, note_near, s);
+			scan_branches(o->load[i].start, o->load[i].end, &s->near, note_near, s);
 	return 0;
 }
 

@@ -12,7 +12,7 @@
 #define FROM_FILE (1ull << 61) /* in a word of pagemap: the page is its file's, or shared */
 #define PRESENT	  (1ull << 63)
 
-static int mem = -1, copies = -1, pagemap = -1; /* between text_open and text_close */
+static int mem = -1, copies = -1, pagemap = -1; /* between codewrite_open and codewrite_close */
 static int depth;
 
 static struct taken {
@@ -37,7 +37,7 @@ static int open_copy(void)
 	return (int)(fd == -EINVAL ? SYS(__NR_memfd_create, "weft-text", MFD_CLOEXEC) : fd);
 }
 
-void text_open(void)
+void codewrite_open(void)
 {
 	if (depth++)
 		return;
@@ -48,7 +48,7 @@ void text_open(void)
 	copied = 0;
 }
 
-int text_close(void)
+int codewrite_close(void)
 {
 	int fds[] = {mem, pagemap, copies}, r = 0;
 
@@ -85,7 +85,7 @@ static bool is_pristine(uintptr_t lo, uintptr_t hi)
 	return true;
 }
 
-void text_take(uintptr_t lo, uintptr_t hi, size_t full, int prot)
+void codewrite_take(uintptr_t lo, uintptr_t hi, size_t full, int prot)
 {
 	long n = (long)(hi - lo);
 
@@ -149,7 +149,7 @@ static bool is_equal(const uint8_t *a, const uint8_t *b, size_t n)
 	return !memcmp(a, b, n);
 }
 
-int text_write(uintptr_t at, const void *bytes, size_t n)
+int codewrite_write(uintptr_t at, const void *bytes, size_t n)
 {
 	for (int i = 0; i < taken_count; i++)
 		if (at >= taken[i].lo && at + n <= taken[i].hi)

@@ -14,27 +14,27 @@
  * Threads: one at a time, and no other one may run what is written.
  * Errors:  0 or -errno.    Memory: the second way maps the pages it replaces.    Locks: none.
  */
-#ifndef PRELOAD_TEXT_H
-#define PRELOAD_TEXT_H
+#ifndef PRELOAD_CODEWRITE_H
+#define PRELOAD_CODEWRITE_H
 
 #include "base.h"
 
-/* text_open, text_close -- around a series of writes; they nest. Descriptors are open between them.
- * text_close puts what was taken in its place: 0, or -errno when some of it stays as it was. */
-void text_open(void);
-int text_close(void);
+/* codewrite_open, codewrite_close -- around a series of writes; they nest. Descriptors are open between them.
+ * codewrite_close puts what was taken in its place: 0, or -errno when some of it stays as it was. */
+void codewrite_open(void);
+int codewrite_close(void);
 
-/* text_take -- the pages from lo to hi are replaced by the outermost text_close, and are mapped
+/* codewrite_take -- the pages from lo to hi are replaced by the outermost codewrite_close, and are mapped
  * `prot' from then on; behind the first `full' bytes, whole pages, they are empty then. Where that
  * cannot be, or pages differ from their file already (a debugger, a probe), they are written in
  * place. */
-void text_take(uintptr_t lo, uintptr_t hi, size_t full, int prot);
+void codewrite_take(uintptr_t lo, uintptr_t hi, size_t full, int prot);
 
-/* text_write -- put n bytes to an address within pages that are private and r-x, and will be r-x.
+/* codewrite_write -- put n bytes to an address within pages that are private and r-x, and will be r-x.
  *
  * Returns 0 when they can be read back, else -errno: part of them may have been written. Of pages
- * that were taken it shows after text_close only.
+ * that were taken it shows after codewrite_close only.
  */
-int text_write(uintptr_t at, const void *bytes, size_t n);
+int codewrite_write(uintptr_t at, const void *bytes, size_t n);
 
 #endif

@@ -132,7 +132,7 @@ static void make_jump(uint8_t jump[JUMP], uintptr_t from, uintptr_t to)
 /* Where the jump of record i leads: into its slot, or to its stub. */
 static uintptr_t jump_target(const struct patched *o, uint32_t i)
 {
-	return o->stubs ? o->stubs + (uintptr_t)i * STUB : slot_address(o->records[i].slot);
+	return o->stubs ? o->stubs + (uintptr_t)i * STUB : trampoline_address(o->records[i].slot);
 }
 
 static bool is_written(const struct patched *o, uint32_t i)
@@ -147,7 +147,7 @@ static bool is_written(const struct patched *o, uint32_t i)
 static void release(struct patched *o)
 {
 	for (uint32_t i = 0; i < o->count; i++)
-		slot_put(o->records[i].slot);
+		trampoline_put(o->records[i].slot);
 	if (o->stubs)
 		sys_munmap((void *)o->stubs, page_up((size_t)o->room * STUB));
 	if (o->records)
@@ -203,7 +203,7 @@ int patch_add(const struct object *o, void *arg)
 			      .pending = true};
 	/* The loader is going to write to this text after it has told of it. */
 	p->left = o->textrel;
-	return o->textrel ? 0 : known_sites(o, plan_site, p);
+	return o->textrel ? 0 : sitecache_sites(o, plan_site, p);
 }
 
 void patch_begin(const struct patch_rules *rules)
@@ -228,7 +228,7 @@ void patch_cancel(void)
 {
 	for (size_t i = all.handed; i < all.planned; i++)
 		if (all.plan[i].slot >= 0)
-			slot_put(all.plan[i].slot);
+			trampoline_put(all.plan[i].slot);
 	drop_plan();
 	for (size_t i = all.count; i--;)
 		if (all.objects[i].pending)
@@ -279,7 +279,7 @@ static uintptr_t map_near(uintptr_t low, uintptr_t high, size_t size)
 
 static int write_slots(int first, size_t count)
 {
-	return count ? text_write(slot_address(first), page_copy, count * ARCH_SLOT_SIZE) : 0;
+	return count ? codewrite_write(trampoline_address(first), page_copy, count * ARCH_SLOT_SIZE) : 0;
 }
 
 /* Takes all slots at once, before one of them is in use. */
@@ -290,7 +290,7 @@ static void take_slots(void)
 			return;
 	for (size_t i = all.planned; i--;)
 		if (all.plan[i].slot >= 0) {
-			slot_take(all.plan[i].slot);
+			trampoline_take(all.plan[i].slot);
 			return;
 		}
 }
@@ -299,7 +299,7 @@ static void take_slots(void)
 static void get_slots(void)
 {
 	for (size_t i = 0; i < all.planned; i++)
-		all.plan[i].slot = slot_get();
+		all.plan[i].slot = trampoline_get();
 	take_slots();
 }
 
@@ -309,7 +309,7 @@ static int make_slot(struct planned *p, uint8_t *code)
 
 	if (p->slot < 0)
 		return leave_site(o, &p->site, "all slots are in use");
-	return slot_build(p->slot, &p->site, code) ? leave_site(o, &p->site, "something relative would be out of reach") : 0;
+	return trampoline_build(p->slot, &p->site, code) ? leave_site(o, &p->site, "something relative would be out of reach") : 0;
 }
 
 /* Makes the slots of the plan, and strikes out the sites that turn out to be immovable. Nothing
@@ -333,7 +333,7 @@ static int make_slots(void)
 			r = make_slot(&p, page_copy + count * ARCH_SLOT_SIZE);
 		if (r || p.site.form == SITE_LEFT) {
 			if (p.slot >= 0)
-				slot_put(p.slot);
+				trampoline_put(p.slot);
 		} else {
 			all.plan[kept++] = p;
 			count++;
@@ -341,7 +341,7 @@ static int make_slots(void)
 	}
 	for (; i < all.planned; i++)
 		if (all.plan[i].slot >= 0)
-			slot_put(all.plan[i].slot);
+			trampoline_put(all.plan[i].slot);
 	all.planned = kept;
 	return r ? r : write_slots(first, count);
 }
@@ -369,7 +369,7 @@ static int make_records(void)
 	for (size_t i = 0; i < all.count; i++) {
 		struct patched *o = &all.objects[i];
 
-		if (!o->pending || !o->count || slot_reaches(o->low, o->high))
+		if (!o->pending || !o->count || trampoline_reaches(o->low, o->high))
 			continue;
 		o->stubs = map_near(o->low, o->high, page_up((size_t)o->room * STUB));
 		if (!o->stubs)
@@ -385,12 +385,12 @@ static int write_stubs(const struct patched *o)
 		for (uint32_t k = 0; k < n; k++) {
 			static const uint8_t jump[8] = {0xff, 0x25, 2,	  0,
 							0,    0,    0xcc, 0xcc}; /* jmp *2(%rip) */
-			uintptr_t slot = slot_address(o->records[i + k].slot);
+			uintptr_t slot = trampoline_address(o->records[i + k].slot);
 
 			__builtin_memcpy(page_copy + k * STUB, jump, 8);
 			__builtin_memcpy(page_copy + k * STUB + 8, &slot, 8);
 		}
-		int r = text_write(o->stubs + (uintptr_t)i * STUB, page_copy, (size_t)n * STUB);
+		int r = codewrite_write(o->stubs + (uintptr_t)i * STUB, page_copy, (size_t)n * STUB);
 
 		if (r)
 			return r;
@@ -426,7 +426,7 @@ static int write_jumps(const struct patched *o, bool back)
 				make_jump(page_copy + (r->start - start), r->start,
 					  jump_target(o, k));
 		}
-		int r = text_write(start, page_copy, end - start);
+		int r = codewrite_write(start, page_copy, end - start);
 
 		if (r)
 			return r;
@@ -441,7 +441,7 @@ struct run {
 static void take_run(const struct run *run)
 {
 	if (run->hi > run->lo)
-		text_take(run->lo, run->hi, run->hi - run->lo, PROT_READ | PROT_EXEC);
+		codewrite_take(run->lo, run->hi, run->hi - run->lo, PROT_READ | PROT_EXEC);
 }
 
 /* Adds the page of an address above the run to it, or takes what it has and begins anew: then there
@@ -511,7 +511,7 @@ static void take_back(void)
 
 int patch_write(void)
 {
-	text_open();
+	codewrite_open();
 	int r = make_slots();
 
 	if (!r)
@@ -521,13 +521,13 @@ int patch_write(void)
 		if (r)
 			take_back();
 	}
-	int closed = text_close();
+	int closed = codewrite_close();
 
 	if (!r && closed) {
 		r = closed;
-		text_open();
+		codewrite_open();
 		take_back();
-		text_close();
+		codewrite_close();
 	}
 	if (r) {
 		patch_cancel();
@@ -560,7 +560,7 @@ int patch_undo(void)
 	int r = 0;
 
 	patch_cancel();
-	text_open();
+	codewrite_open();
 	for (size_t i = all.count; i--;) {
 		int failed = write_jumps(&all.objects[i], true);
 
@@ -569,7 +569,7 @@ int patch_undo(void)
 		else
 			drop(&all.objects[i]);
 	}
-	text_close();
+	codewrite_close();
 	return r;
 }
 

@@ -53,7 +53,7 @@ static uint64_t pairs_near_end(uintptr_t p, uintptr_t end)
 	return m;
 }
 
-int bytes_syscalls(uintptr_t start, uintptr_t end, int (*found)(uintptr_t at, void *arg), void *arg)
+int scan_syscalls(uintptr_t start, uintptr_t end, int (*found)(uintptr_t at, void *arg), void *arg)
 {
 	for (uintptr_t p = start; p < end; p += BLOCK) {
 		__builtin_prefetch((const void *)(p + AHEAD));
@@ -143,7 +143,7 @@ static void work_off(struct queue *q, const struct near *near,
 	q->count = 0;
 }
 
-void bytes_branches(uintptr_t start, uintptr_t end, const struct near *near,
+void scan_branches(uintptr_t start, uintptr_t end, const struct near *near,
 		    void (*found)(uintptr_t target, void *arg), void *arg)
 {
 	struct queue q;

@@ -7,20 +7,20 @@
  * Threads: any.    Errors: what `found' says.    Memory: never allocates; nothing outside of the
  * range is read.
  */
-#ifndef PRELOAD_BYTES_H
-#define PRELOAD_BYTES_H
+#ifndef PRELOAD_SCAN_H
+#define PRELOAD_SCAN_H
 
 #include "gate/near.h"
 
-/* bytes_syscalls -- call found for every 0f 05 that lies within [start, end), ascending.
+/* scan_syscalls -- call found for every 0f 05 that lies within [start, end), ascending.
  *
  * Returns 0, or the first result of found that is not 0 (the search ends there).
  */
-int bytes_syscalls(uintptr_t start, uintptr_t end, int (*found)(uintptr_t at, void *arg), void *arg);
+int scan_syscalls(uintptr_t start, uintptr_t end, int (*found)(uintptr_t at, void *arg), void *arg);
 
-/* bytes_branches -- call found with the target of everything in [start, end) that may be a jmp or
+/* scan_branches -- call found with the target of everything in [start, end) that may be a jmp or
  * jcc with 32 bits and lead near; in no order. Calls lead to the beginning of functions. */
-void bytes_branches(uintptr_t start, uintptr_t end, const struct near *near,
+void scan_branches(uintptr_t start, uintptr_t end, const struct near *near,
 		    void (*found)(uintptr_t target, void *arg), void *arg);
 
 #endif

@@ -369,7 +369,7 @@ static int learn(const struct object *o, int (*found)(const struct site *, void 
 	return r;
 }
 
-int known_sites(const struct object *o, int (*found)(const struct site *, void *), void *arg)
+int sitecache_sites(const struct object *o, int (*found)(const struct site *, void *), void *arg)
 {
 	/* With calls left out some sites are not looked for. */
 	if (*conf.learn && !*conf.skip)
@@ -382,7 +382,7 @@ int known_sites(const struct object *o, int (*found)(const struct site *, void *
 	return result == -ENOENT ? sites_find(o, found, arg) : result;
 }
 
-int known_count(void)
+int sitecache_count(void)
 {
 	return known.count;
 }
@@ -429,7 +429,7 @@ static long write_learned(void)
 	return r;
 }
 
-void known_done(void)
+void sitecache_done(void)
 {
 	if (known.file)
 		sys_munmap((void *)known.file, known.size);

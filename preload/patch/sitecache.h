@@ -10,21 +10,21 @@
  * by this very library and is whole; and of each site when the bytes are still those that were seen.
  *
  * Threads: as sites.h.    Errors: 0 or -errno.
- * Memory:  maps the file, until known_done; with WEFT_LEARN what was learned as well, for good.
+ * Memory:  maps the file, until sitecache_done; with WEFT_LEARN what was learned as well, for good.
  */
-#ifndef PRELOAD_KNOWN_H
-#define PRELOAD_KNOWN_H
+#ifndef PRELOAD_SITECACHE_H
+#define PRELOAD_SITECACHE_H
 
 #include "patch/sites.h"
 
-/* known_sites -- sites_find, from the file where it tells of the object. A site's reason is good until
- * known_done. */
-int known_sites(const struct object *o, int (*found)(const struct site *s, void *arg), void *arg);
+/* sitecache_sites -- sites_find, from the file where it tells of the object. A site's reason is good until
+ * sitecache_done. */
+int sitecache_sites(const struct object *o, int (*found)(const struct site *s, void *arg), void *arg);
 
-/* known_count -- how many sites the file has told of. */
-int known_count(void);
+/* sitecache_count -- how many sites the file has told of. */
+int sitecache_count(void);
 
-/* known_done -- no more objects for now. With WEFT_LEARN what is new goes to its file. */
-void known_done(void);
+/* sitecache_done -- no more objects for now. With WEFT_LEARN what is new goes to its file. */
+void sitecache_done(void);
 
 #endif

@@ -128,25 +128,25 @@ weft_slots_end:
 	.p2align 4
 	context_frame
 	nop
-	.globl	inject_kernel_restorer
-	.hidden	inject_kernel_restorer
-	.type	inject_kernel_restorer, @function
-inject_kernel_restorer:
+	.globl	catch_kernel_restorer
+	.hidden	catch_kernel_restorer
+	.type	catch_kernel_restorer, @function
+catch_kernel_restorer:
 	mov	$15, %eax
 	syscall
 	.cfi_endproc
-	.size	inject_kernel_restorer, . - inject_kernel_restorer
+	.size	catch_kernel_restorer, . - catch_kernel_restorer
 
 	.p2align 4
 	context_frame
 	nop
-	.globl	inject_restorer
-	.hidden	inject_restorer
-	.type	inject_restorer, @function
-inject_restorer:
+	.globl	catch_restorer
+	.hidden	catch_restorer
+	.type	catch_restorer, @function
+catch_restorer:
 	mov	%rsp, %rdi
 	and	$-16, %rsp
-	call	inject_returned
+	call	catch_returned
 	ud2
 	.cfi_endproc
-	.size	inject_restorer, . - inject_restorer
+	.size	catch_restorer, . - catch_restorer

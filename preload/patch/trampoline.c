@@ -19,7 +19,7 @@ struct code {
 	int error;
 };
 
-int slot_get(void)
+int trampoline_get(void)
 {
 	size_t count = (size_t)(area.end - area.start) / ARCH_SLOT_SIZE;
 
@@ -36,25 +36,25 @@ int slot_get(void)
 	return -ENOSPC;
 }
 
-void slot_put(int slot)
+void trampoline_put(int slot)
 {
 	INVARIANT(used[slot / 64] >> (slot % 64) & 1);
 	used[slot / 64] &= ~(1ull << (slot % 64));
 }
 
-void slot_take(int last)
+void trampoline_take(int last)
 {
-	uintptr_t full = page_up(slot_address(last + 1));
+	uintptr_t full = page_up(trampoline_address(last + 1));
 
-	text_take((uintptr_t)area.start, (uintptr_t)area.end, full - (uintptr_t)area.start, PROT_READ | PROT_EXEC);
+	codewrite_take((uintptr_t)area.start, (uintptr_t)area.end, full - (uintptr_t)area.start, PROT_READ | PROT_EXEC);
 }
 
-uintptr_t slot_address(int slot)
+uintptr_t trampoline_address(int slot)
 {
 	return (uintptr_t)area.start + (size_t)slot * ARCH_SLOT_SIZE;
 }
 
-bool slot_reaches(uintptr_t low, uintptr_t high)
+bool trampoline_reaches(uintptr_t low, uintptr_t high)
 {
 	uintptr_t first = (uintptr_t)area.start, last = (uintptr_t)area.end;
 
@@ -85,7 +85,7 @@ static void put_jump(struct code *c, uintptr_t target)
 {
 	static const uint8_t indirect[] = {0xff, 0x25, 0, 0, 0, 0}; /* jmp *0(%rip) */
 
-	if (slot_reaches(target, target)) {
+	if (trampoline_reaches(target, target)) {
 		put_relative(c, 0xe9, target);
 		return;
 	}
@@ -168,17 +168,17 @@ static void put_decision(struct code *c)
 	put(c, jrcxz, sizeof jrcxz);
 }
 
-int slot_build(int slot, const struct site *s, uint8_t code[ARCH_SLOT_SIZE])
+int trampoline_build(int slot, const struct site *s, uint8_t code[ARCH_SLOT_SIZE])
 {
 	uintptr_t resume = s->syscall + 2, end = s->start + s->length;
 	bool gone = s->form != SITE_BEFORE;
-	uint32_t flags = (s->vector ? SLOT_VECTOR : 0) | (gone ? SLOT_GONE : 0);
-	struct code c = {.p = code, .at = slot_address(slot)};
+	uint32_t flags = (s->vector ? TRAMPOLINE_VECTOR : 0) | (gone ? TRAMPOLINE_GONE : 0);
+	struct code c = {.p = code, .at = trampoline_address(slot)};
 
 	for (size_t i = 0; i < ARCH_SLOT_SIZE; i += 8)
 		__builtin_memset(code + i, 0xcc, 8);
 	put_moved(&c, s->start, s->syscall);
-	flags |= (uint32_t)(c.p - code) << SLOT_PREFIX;
+	flags |= (uint32_t)(c.p - code) << TRAMPOLINE_PREFIX;
 	put_decision(&c);
 	uint8_t *ours = c.p;
 
@@ -192,6 +192,6 @@ int slot_build(int slot, const struct site *s, uint8_t code[ARCH_SLOT_SIZE])
 	INVARIANT(c.p <= code + ARCH_SLOT_RESUME);
 	__builtin_memcpy(code + ARCH_SLOT_RESUME, &resume, 8);
 	__builtin_memcpy(code + ARCH_SLOT_FLAGS, &flags, 4);
-	__builtin_memcpy(code + SLOT_NR, &s->nr, 4);
+	__builtin_memcpy(code + TRAMPOLINE_NR, &s->nr, 4);
 	return c.error;
 }

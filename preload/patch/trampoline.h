@@ -26,40 +26,40 @@
  *
  * Threads: one at a time.    Errors: 0 or -errno.    Memory: never allocates.    Locks: none.
  */
-#ifndef PRELOAD_SLOT_H
-#define PRELOAD_SLOT_H
+#ifndef PRELOAD_TRAMPOLINE_H
+#define PRELOAD_TRAMPOLINE_H
 
 #include "patch/sites.h"
 
-#define SLOT_NR	    124
-#define SLOT_VECTOR 1
-#define SLOT_GONE   2
-#define SLOT_PREFIX 8 /* shift */
+#define TRAMPOLINE_NR	    124
+#define TRAMPOLINE_VECTOR 1
+#define TRAMPOLINE_GONE   2
+#define TRAMPOLINE_PREFIX 8 /* shift */
 
 /* In thunk.S. */
 extern char weft_slots[] __attribute__((visibility("hidden")));
 extern char weft_slots_end[] __attribute__((visibility("hidden")));
 extern char gate_entry[] __attribute__((visibility("hidden")));
 
-/* slot_get -- take a free slot, the lowest one. Returns its number or -ENOSPC. */
-int slot_get(void);
+/* trampoline_get -- take a free slot, the lowest one. Returns its number or -ENOSPC. */
+int trampoline_get(void);
 
-/* slot_put -- give it back. Its code stays until it is written again. */
-void slot_put(int slot);
+/* trampoline_put -- give it back. Its code stays until it is written again. */
+void trampoline_put(int slot);
 
-uintptr_t slot_address(int slot);
+uintptr_t trampoline_address(int slot);
 
-/* slot_take -- text_take for the pages of all slots; those up to `last' are going to be written. */
-void slot_take(int last);
+/* trampoline_take -- codewrite_take for the pages of all slots; those up to `last' are going to be written. */
+void trampoline_take(int last);
 
-/* slot_reaches -- true when a relative jump leads from any slot to any address of the range and
+/* trampoline_reaches -- true when a relative jump leads from any slot to any address of the range and
  * back. */
-bool slot_reaches(uintptr_t low, uintptr_t high);
+bool trampoline_reaches(uintptr_t low, uintptr_t high);
 
-/* slot_build -- make the code for a site, to be written to the slot's address.
+/* trampoline_build -- make the code for a site, to be written to the slot's address.
  *
  * Returns 0, or -ERANGE when something relative would be out of reach from there, and cannot be said otherwise.
  */
-int slot_build(int slot, const struct site *s, uint8_t code[ARCH_SLOT_SIZE]);
+int trampoline_build(int slot, const struct site *s, uint8_t code[ARCH_SLOT_SIZE]);
 
 #endif

@@ -214,7 +214,7 @@ static void faults_ignored(bool ignored)
 			continue;
 		if (!ignored)
 			action_on_change(faults[i], &act);
-		else if (sys_sigaction(faults[i], NULL, &real) == 0 && real.handler == inject_catch)
+		else if (sys_sigaction(faults[i], NULL, &real) == 0 && real.handler == catch_signal)
 			sys_sigaction(faults[i], &act, NULL);
 	}
 }

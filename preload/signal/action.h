@@ -1,6 +1,6 @@
 /* action.h -- what the program has said is to be done with each signal
  *
- * From activation on the actions are ours; the kernel knows one handler, inject_catch (signal/catch.h), for every signal that the
+ * From activation on the actions are ours; the kernel knows one handler, catch_signal (signal/catch.h), for every signal that the
  * program catches. SIG_IGN and SIG_DFL are real, but for SIGPIPE's default and for those of faults.
  *
  * Threads: any. Locks: one for the changes; a signal's handler may ask where it has interrupted the program and not us.
@@ -20,7 +20,7 @@ void action_init(void);		/* take over from the kernel what was set before activa
 bool action_caught(const struct uapi_sigaction *act);			/* by a handler */
 bool action_ignored(const struct uapi_sigaction *act, int sig);		/* SIG_IGN, or what the default ignores */
 
-/* action_ours -- is the kernel told of inject_catch and not of this action? Of what is caught; and of a broken pipe's default: that
+/* action_ours -- is the kernel told of catch_signal and not of this action? Of what is caught; and of a broken pipe's default: that
  * signal is the writer's alone, and may be blocked by it; and of SIGSEGV and SIGBUS, always, as our own accesses to the program's
  * memory may fault (user.h). */
 bool action_ours(const struct uapi_sigaction *act, int sig);

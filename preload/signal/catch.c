@@ -4,7 +4,7 @@
 #include "signal/action.h"
 #include "poll.h"
 #include "signal/frame.h"
-#include "signal/timer.h"
+#include "signal/threadtimer.h"
 
 #define BUFFER	     16384ul
 #define LOW_STACK    2048ul	/* at the low end of the buffer: the stack on which a preempted task is resumed */
@@ -13,7 +13,7 @@ extern char __ehdr_start[] __attribute__((visibility("hidden")));
 
 static uintptr_t text_start, text_end;
 
-bool inject_allowed(struct carrier *c, const void *context)
+bool catch_allowed(struct carrier *c, const void *context)
 {
 	const ucontext_t *uc = context;
 	uintptr_t pc = (uintptr_t)uc->uc_mcontext.gregs[REG_RIP];
@@ -47,7 +47,7 @@ static void take_mask(struct carrier *c, ucontext_t *uc)
 	uint64_t mask = load_seq(&carrier_mask);
 
 	store_seq(&c->mask, mask);
-	*sigframe_mask(uc) = mask;
+	*frame_mask(uc) = mask;
 }
 
 /* Leave Weft for the context. A signal that said that the mask has changed must not come between our look at it and its return:
@@ -63,7 +63,7 @@ static __attribute__((noreturn)) void go_on(struct task *t, ucontext_t *uc)
 	arch_sigreturn(uc, 0);
 }
 
-void inject_restart(struct carrier *c, void *context)
+void catch_restart(struct carrier *c, void *context)
 {
 	ucontext_t *uc = context;
 	greg_t *r = uc->uc_mcontext.gregs;
@@ -94,9 +94,9 @@ void inject(struct task *t, void *context, const struct uapi_sigaction *act, con
 
 	if (act->flags & SA_ONSTACK && t->sigalt_size && sp - t->sigalt_sp >= t->sigalt_size)
 		sp = t->sigalt_sp + t->sigalt_size;
-	struct sigframe *f = sigframe_push(t, sp, uc, t->sigmask, info);
+	struct sigframe *f = frame_push(t, sp, uc, t->sigmask, info);
 
-	f->restorer = (void *)inject_restorer;
+	f->restorer = (void *)catch_restorer;
 	change_mask(t, uc, signal_mask_in(t->sigmask, info->si_signo, act));
 	stat_shared(signals, 1);
 	r[REG_RIP] = (greg_t)act->handler;
@@ -117,13 +117,13 @@ static void owe(struct carrier *c, uint32_t what)
 
 /* The injected handler has returned; `context' is the frame's, on the task's stack. What is due by now is seen to as soon as the
  * task is out of our text again. */
-void inject_returned(void *context)
+void catch_returned(void *context)
 {
 	struct task *t = task_self();
 	ucontext_t *uc = context;
 
 	sched_native_end(t);
-	t->sigmask = *sigframe_mask(uc) & SIGNAL_MASKABLE;
+	t->sigmask = *frame_mask(uc) & SIGNAL_MASKABLE;
 	signal_mask_moved(t);
 	if (load_relaxed(&t->attention))
 		owe(t->carrier, CARRIER_OWES_SIGNALS);
@@ -173,10 +173,10 @@ static void resume(void *arg)
 static void preempt(struct carrier *c, ucontext_t *uc)
 {
 	struct task *t = c->current;
-	size_t vector = sigframe_vector_size(uc);
+	size_t vector = frame_vector_size(uc);
 	char *at;
 
-	if (vector + SIGFRAME_CONTEXT + 64 + LOW_STACK > BUFFER)
+	if (vector + FRAME_CONTEXT + 64 + LOW_STACK > BUFFER)
 		return;
 	if (!t->preempt) {
 		long p = sys_mmap(NULL, BUFFER, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -193,8 +193,8 @@ static void preempt(struct carrier *c, ucontext_t *uc)
 		lock_drop(&c->lock);
 	}
 	at = (char *)t->preempt + LOW_STACK;
-	memcpy(at, uc, SIGFRAME_CONTEXT);
-	char *fp = (char *)(((uintptr_t)at + SIGFRAME_CONTEXT + 63) & ~63ul);
+	memcpy(at, uc, FRAME_CONTEXT);
+	char *fp = (char *)(((uintptr_t)at + FRAME_CONTEXT + 63) & ~63ul);
 
 	memcpy(fp, uc->uc_mcontext.fpregs, vector);
 	((ucontext_t *)at)->uc_mcontext.fpregs = (void *)fp;
@@ -210,7 +210,7 @@ static void take_fault(struct carrier *c, struct task *t, int sig, const siginfo
 {
 	struct uapi_sigaction act, dfl = {0};
 
-	if (t && inject_allowed(c, context) && !(t->sigmask & signal_bit(sig)) && action_claim(sig, &act))
+	if (t && catch_allowed(c, context) && !(t->sigmask & signal_bit(sig)) && action_claim(sig, &act))
 		inject(t, context, &act, info);
 	else
 		sys_sigaction(sig, &dfl, NULL);
@@ -246,7 +246,7 @@ static bool behind_native(struct carrier *c, const ucontext_t *uc)
 /* The task has written where nobody reads: the signal is its own, whatever others do, and comes before the call returns. */
 static void take_broken_pipe(struct carrier *c, struct task *t, const siginfo_t *info, void *context)
 {
-	bool blocked = t->sigmask & signal_bit(SIGPIPE), here = inject_allowed(c, context) || behind_native(c, context);
+	bool blocked = t->sigmask & signal_bit(SIGPIPE), here = catch_allowed(c, context) || behind_native(c, context);
 	struct uapi_sigaction act;
 
 	if (!blocked && here && action_claim(SIGPIPE, &act)) {
@@ -280,7 +280,7 @@ static bool take_trapped(struct carrier *c, const siginfo_t *info, void *context
 static void child_takes(int sig, siginfo_t *info, ucontext_t *uc)
 {
 	struct uapi_sigaction act = action_get(sig);
-	uint64_t mask = signal_mask_in(*sigframe_mask(uc), sig, &act);
+	uint64_t mask = signal_mask_in(*frame_mask(uc), sig, &act);
 
 	if (!action_caught(&act)) {
 		signal_default(sig);
@@ -307,7 +307,7 @@ static bool is_child(struct carrier *c, ucontext_t *uc)
 	return false;
 }
 
-void inject_catch(int sig, siginfo_t *info, void *context)
+void catch_signal(int sig, siginfo_t *info, void *context)
 {
 	if (info->si_code > 0 && (sig == SIGSEGV || sig == SIGBUS) && take_user_fault(context))
 		return;
@@ -323,7 +323,7 @@ void inject_catch(int sig, siginfo_t *info, void *context)
 		take_fault(c, t, sig, info, context);
 	else if (t && is_broken_pipe(sig, context))
 		take_broken_pipe(c, t, info, context);
-	else if (t && !(t->sigmask & signal_bit(sig)) && t->tid == (uint32_t)sys_getpid() && inject_allowed(c, context) &&
+	else if (t && !(t->sigmask & signal_bit(sig)) && t->tid == (uint32_t)sys_getpid() && catch_allowed(c, context) &&
 		 action_claim(sig, &act))
 		inject(t, context, &act, info);
 	else
@@ -350,7 +350,7 @@ static void on_signal(int sig, siginfo_t *info, void *context)
 		struct uapi_sigaction act = action_get(sig);
 
 		if (signal_held() || action_caught(&act))
-			inject_catch(sig, info, context);
+			catch_signal(sig, info, context);
 		return;
 	}
 	if (!c || is_child(c, context))
@@ -360,11 +360,11 @@ static void on_signal(int sig, siginfo_t *info, void *context)
 		take_mask(c, context);
 	if (c->hub && !c->current)
 		poll_cut(c->hub);
-	bool allowed = inject_allowed(c, context);
+	bool allowed = catch_allowed(c, context);
 
 	if ((what == CARRIER_KICK || c->bound) && allowed && inject_due(c->current, context))
 		return;
-	inject_restart(c, context);
+	catch_restart(c, context);
 	if (!allowed && c->current)
 		owe(c, what == CARRIER_PREEMPT ? CARRIER_OWES_TURN : CARRIER_OWES_SIGNALS);
 	else if (allowed && what == CARRIER_PREEMPT && !c->bound)
@@ -373,28 +373,28 @@ static void on_signal(int sig, siginfo_t *info, void *context)
 		hub_on_busy();
 }
 
-void inject_init(void)
+void catch_init(void)
 {
 	struct uapi_sigaction act = {
 		.handler = on_signal,
 		.mask = ~0ull,
 		.flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART | SA_NODEFER | UAPI_SA_RESTORER,
-		.restorer = inject_kernel_restorer,
+		.restorer = catch_kernel_restorer,
 	};
 
-	sigframe_init();
+	frame_init();
 	text_start = (uintptr_t)__ehdr_start;
 	text_end = (uintptr_t)weft_slots_end;	/* the slots stand last */
 	sys_sigaction(CARRIER_SIGNAL, &act, NULL);
 }
 
-void inject_kick(struct task *t)
+void catch_kick(struct task *t)
 {
 	if (t->carrier)
 		carrier_signal(t->carrier, CARRIER_KICK);
 }
 
-void inject_describe(void *context, const struct arch_frame *f, long result)
+void catch_describe(void *context, const struct arch_frame *f, long result)
 {
 	ucontext_t *uc = context;
 	greg_t *r = uc->uc_mcontext.gregs;
@@ -421,8 +421,8 @@ void inject_describe(void *context, const struct arch_frame *f, long result)
 	r[REG_CSGSFS] = ARCH_SEGMENTS;
 }
 
-/* The reverse, but for what only inject_returned can change. */
-void inject_undescribe(struct arch_frame *f, const void *context)
+/* The reverse, but for what only catch_returned can change. */
+void catch_undescribe(struct arch_frame *f, const void *context)
 {
 	const greg_t *r = ((const ucontext_t *)context)->uc_mcontext.gregs;
 

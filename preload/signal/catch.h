@@ -8,43 +8,43 @@
  * Only outside Weft: not in this library's text (with its slots), nor in what that has called (the vdso): the carrier's depth
  * tells. What cannot act where it comes is owed (carrier.h), and paid at the next exit of the gate.
  */
-#ifndef PRELOAD_INJECT_H
-#define PRELOAD_INJECT_H
+#ifndef PRELOAD_CATCH_H
+#define PRELOAD_CATCH_H
 
 #include "gate/gate.h"
 
-void inject_init(void);
+void catch_init(void);
 
-/* inject_allowed -- may the interrupted context be taken from its task here? */
-bool inject_allowed(struct carrier *c, const void *context);
+/* catch_allowed -- may the interrupted context be taken from its task here? */
+bool catch_allowed(struct carrier *c, const void *context);
 
 /* inject -- rewrite the context to enter the program's handler, which was claimed (action.h). */
 void inject(struct task *t, void *context, const struct uapi_sigaction *act, const siginfo_t *info);
 
-/* inject_restart -- a call of the program that was left to the kernel came back -EINTR because of a signal that is not for
+/* catch_restart -- a call of the program that was left to the kernel came back -EINTR because of a signal that is not for
  * it: put it back. */
-void inject_restart(struct carrier *c, void *context);
+void catch_restart(struct carrier *c, void *context);
 
-/* inject_kick -- make the carrier that runs `t' look at its signals. */
-void inject_kick(struct task *t);
+/* catch_kick -- make the carrier that runs `t' look at its signals. */
+void catch_kick(struct task *t);
 
-/* inject_describe -- fill a ucontext with the registers of a task that is in a system call, whose result is known.
+/* catch_describe -- fill a ucontext with the registers of a task that is in a system call, whose result is known.
  *
  * A call that will be made again stands before its `syscall', as with the kernel: the handler of pthread_cancel asks by the
  * program counter whether the call has had an effect (glibc since 2.41).
  */
-void inject_describe(void *context, const struct arch_frame *f, long result);
+void catch_describe(void *context, const struct arch_frame *f, long result);
 
-/* inject_undescribe -- give the registers back, as a handler left them. */
-void inject_undescribe(struct arch_frame *f, const void *context);
+/* catch_undescribe -- give the registers back, as a handler left them. */
+void catch_undescribe(struct arch_frame *f, const void *context);
 
-extern void inject_kernel_restorer(void);	/* rt_sigreturn, for frames that the kernel made */
-extern void inject_restorer(void);		/* the return from an injected handler */
+extern void catch_kernel_restorer(void);	/* rt_sigreturn, for frames that the kernel made */
+extern void catch_restorer(void);		/* the return from an injected handler */
 
-/* inject_catch -- the kernel's handler for every signal that the program catches, and for a broken pipe; on the carrier's signal
+/* catch_signal -- the kernel's handler for every signal that the program catches, and for a broken pipe; on the carrier's signal
  * stack. */
-void inject_catch(int sig, siginfo_t *info, void *context);
-void inject_returned(void *context) __attribute__((noreturn));
+void catch_signal(int sig, siginfo_t *info, void *context);
+void catch_returned(void *context) __attribute__((noreturn));
 
 /* What signal.c tells: the next one due, and what becomes of one that is caught here. */
 void signal_announce(struct carrier *c, void *context);	/* a handler has noted one: hubs are to hand it out */

@@ -22,7 +22,7 @@ struct software {
 static uint64_t features;	/* that xsave saves; 0: there is only fxsave */
 static size_t xstate_size = LEGACY;
 
-void sigframe_init(void)
+void frame_init(void)
 {
 	uint32_t a, b, c, d, low, high;
 
@@ -36,7 +36,7 @@ void sigframe_init(void)
 			xstate_size = b + a;
 }
 
-size_t sigframe_vector_size(const ucontext_t *uc)
+size_t frame_vector_size(const ucontext_t *uc)
 {
 	const struct software *sw = (void *)((char *)uc->uc_mcontext.fpregs + SOFTWARE);
 
@@ -50,7 +50,7 @@ static size_t live_size(void)
 	return features ? xstate_size + sizeof(uint32_t) : LEGACY;
 }
 
-size_t sigframe_room(void)
+size_t frame_room(void)
 {
 	return live_size() + 64 + sizeof(struct sigframe) + 32;
 }
@@ -70,7 +70,7 @@ static void save(char *to)
 	memcpy(to + xstate_size, &last, sizeof last);
 }
 
-void sigframe_vector_load(const struct sigframe *f)
+void frame_vector_load(const struct sigframe *f)
 {
 	const void *from = ((const ucontext_t *)f->context)->uc_mcontext.fpregs;
 
@@ -80,10 +80,10 @@ void sigframe_vector_load(const struct sigframe *f)
 		__asm__ volatile("fxrstor64 (%0)" : : "r"(from) : "memory");
 }
 
-struct sigframe *sigframe_push(struct task *t, uintptr_t sp, const void *context, uint64_t mask, const siginfo_t *info)
+struct sigframe *frame_push(struct task *t, uintptr_t sp, const void *context, uint64_t mask, const siginfo_t *info)
 {
 	const ucontext_t *uc = context;
-	size_t given = sigframe_vector_size(uc), size = given ? given : live_size();
+	size_t given = frame_vector_size(uc), size = given ? given : live_size();
 	char *fp = (char *)((sp - size) & ~63ul);
 	struct sigframe *f = (struct sigframe *)((((uintptr_t)fp - sizeof *f) & ~15ul) - 8);
 	ucontext_t *copy = (ucontext_t *)f->context;
@@ -92,7 +92,7 @@ struct sigframe *sigframe_push(struct task *t, uintptr_t sp, const void *context
 		memcpy(fp, uc->uc_mcontext.fpregs, given);
 	else
 		save(fp);
-	memcpy(copy, uc, SIGFRAME_CONTEXT);
+	memcpy(copy, uc, FRAME_CONTEXT);
 	copy->uc_mcontext.fpregs = (void *)fp;
 	if (!given)
 		copy->uc_flags = (features ? FLAG_XSTATE : 0) | FLAG_SS | FLAG_STRICT_SS;
@@ -100,7 +100,7 @@ struct sigframe *sigframe_push(struct task *t, uintptr_t sp, const void *context
 	copy->uc_stack.ss_sp = (void *)t->sigalt_sp;
 	copy->uc_stack.ss_size = t->sigalt_size;
 	copy->uc_stack.ss_flags = t->sigalt_size ? 0 : SS_DISABLE;
-	*sigframe_mask(copy) = mask;
+	*frame_mask(copy) = mask;
 	f->info = *info;
 	return f;
 }

@@ -6,40 +6,40 @@
  *
  * Threads: any. Errors: none. Memory: the handler's stack.
  */
-#ifndef PRELOAD_SIGFRAME_H
-#define PRELOAD_SIGFRAME_H
+#ifndef PRELOAD_FRAME_H
+#define PRELOAD_FRAME_H
 
 #include <ucontext.h>
 #include "gate/gate.h"
 
-#define SIGFRAME_CONTEXT 304	/* bytes of the kernel's struct ucontext; libc's is larger */
+#define FRAME_CONTEXT 304	/* bytes of the kernel's struct ucontext; libc's is larger */
 
 struct sigframe {		/* as the kernel lays it out */
 	void *restorer;
-	char context[SIGFRAME_CONTEXT];
+	char context[FRAME_CONTEXT];
 	siginfo_t info;
 };
 
-/* sigframe_init -- ask the processor for its vector state. */
-void sigframe_init(void);
+/* frame_init -- ask the processor for its vector state. */
+void frame_init(void);
 
-/* sigframe_room -- so many bytes a frame needs at most that sigframe_push builds of the vector state of the moment. */
-size_t sigframe_room(void);
+/* frame_room -- so many bytes a frame needs at most that frame_push builds of the vector state of the moment. */
+size_t frame_room(void);
 
-/* sigframe_push -- build one below sp.
+/* frame_push -- build one below sp.
  *
- * context  the first SIGFRAME_CONTEXT bytes of a ucontext: registers, flags; its fpregs NULL: the vector state is that of the moment
+ * context  the first FRAME_CONTEXT bytes of a ucontext: registers, flags; its fpregs NULL: the vector state is that of the moment
  * mask     to go back to
  */
-struct sigframe *sigframe_push(struct task *t, uintptr_t sp, const void *context, uint64_t mask, const siginfo_t *info);
+struct sigframe *frame_push(struct task *t, uintptr_t sp, const void *context, uint64_t mask, const siginfo_t *info);
 
-/* sigframe_vector_size -- bytes of vector state behind fpregs. */
-size_t sigframe_vector_size(const ucontext_t *uc);
+/* frame_vector_size -- bytes of vector state behind fpregs. */
+size_t frame_vector_size(const ucontext_t *uc);
 
-/* sigframe_vector_load -- the state in the frame becomes that of the moment. */
-void sigframe_vector_load(const struct sigframe *f);
+/* frame_vector_load -- the state in the frame becomes that of the moment. */
+void frame_vector_load(const struct sigframe *f);
 
-static inline uint64_t *sigframe_mask(void *context)
+static inline uint64_t *frame_mask(void *context)
 {
 	return (uint64_t *)&((ucontext_t *)context)->uc_sigmask;
 }

@@ -4,7 +4,7 @@
 #include "signal/catch.h"
 #include "pages.h"
 #include "signal/frame.h"
-#include "signal/timer.h"
+#include "signal/threadtimer.h"
 #include "gate/user.h"
 
 #define INTERNAL  (3ull << 31)		/* SIGCANCEL and SIGSETXID: only libc itself ever blocks these, for a moment */
@@ -157,7 +157,7 @@ static void note(struct hub *me, struct task *t, int sig)
 		__atomic_fetch_or(&t->carrier->owed, CARRIER_OWES_SIGNALS, __ATOMIC_SEQ_CST);
 		hub_on_busy();
 	} else {
-		inject_kick(t);
+		catch_kick(t);
 	}
 }
 
@@ -239,7 +239,7 @@ void signal_announce(struct carrier *c, void *context)
 	store_seq(&hub_signals, 1);
 	hub_interrupt(c && c->hub ? c->hub : &hubs[0]);	/* it may be on its way to sleep, past its look */
 	if (c)
-		inject_restart(c, context);
+		catch_restart(c, context);
 }
 
 void signal_for_process(struct carrier *c, int sig, const siginfo_t *info, void *context)
@@ -296,15 +296,15 @@ static void enter_handler(void *arg)
 static void take_registers(struct sigframe *frame, struct arch_frame *f, long *result)
 {
 	ucontext_t *uc = (ucontext_t *)frame->context;
-	char before[SIGFRAME_CONTEXT];
+	char before[FRAME_CONTEXT];
 	greg_t *r = uc->uc_mcontext.gregs, *was = ((ucontext_t *)before)->uc_mcontext.gregs;
 
-	inject_describe(before, f, *result);
+	catch_describe(before, f, *result);
 	if (r[REG_RIP] != was[REG_RIP] || r[REG_RSP] != was[REG_RSP])
-		inject_returned(uc);	/* somewhere else */
+		catch_returned(uc);	/* somewhere else */
 	if (r[REG_RAX] != was[REG_RAX])
 		*result = r[REG_RAX];
-	inject_undescribe(f, uc);
+	catch_undescribe(f, uc);
 }
 
 /* Run one handler as a call, on the way out of the gate. It may never come back. A handler starts with clean floating point, and
@@ -312,16 +312,16 @@ static void take_registers(struct sigframe *frame, struct arch_frame *f, long *r
 static void run(struct task *t, struct arch_frame *f, long *result, int sig, const struct uapi_sigaction *act)
 {
 	bool apart = act->flags & SA_ONSTACK && t->sigalt_size && arch_stack_pointer() - t->sigalt_sp >= t->sigalt_size;
-	char context[SIGFRAME_CONTEXT] = {0}, room[apart ? 1 : sigframe_room()];
+	char context[FRAME_CONTEXT] = {0}, room[apart ? 1 : frame_room()];
 	uintptr_t top = apart ? t->sigalt_sp + t->sigalt_size : (uintptr_t)room + sizeof room;
 	siginfo_t info;
 
 	signal_information(t, sig, &info);
-	inject_describe(context, f, *result);
-	struct sigframe *frame = sigframe_push(t, top, context, t->sigrestore ? t->sigsaved : t->sigmask, &info);
+	catch_describe(context, f, *result);
+	struct sigframe *frame = frame_push(t, top, context, t->sigrestore ? t->sigsaved : t->sigmask, &info);
 	struct call call = {act->handler, frame};
 
-	frame->restorer = (void *)inject_restorer;
+	frame->restorer = (void *)catch_restorer;
 	t->sigrestore = false;
 	t->sigmask = signal_mask_in(t->sigmask, sig, act);
 	signal_mask_changed(t);
@@ -335,9 +335,9 @@ static void run(struct task *t, struct arch_frame *f, long *result, int sig, con
 		enter_handler(&call);
 	take_registers(frame, f, result);
 	sched_native_end(t);
-	sigframe_vector_load(frame);
+	frame_vector_load(frame);
 	t->frame = f;
-	t->sigmask = *sigframe_mask(frame->context) & SIGNAL_MASKABLE;
+	t->sigmask = *frame_mask(frame->context) & SIGNAL_MASKABLE;
 	signal_mask_changed(t);
 }
 
@@ -439,16 +439,16 @@ static void install(int sig, const struct uapi_sigaction *act)
 	struct uapi_sigaction real = *act;
 
 	if (sig == CARRIER_SIGNAL) {	/* its handler is ours and knows whose each one is */
-		inject_init();
+		catch_init();
 		return;
 	}
 	if (action_ours(act, sig)) {
-		real.handler = inject_catch;
+		real.handler = catch_signal;
 		/* SA_RESTART is for a call in which the kernel has the task that gets the signal: one that nobody but the kernel
 		 * sees (a lock of a file). */
 		real.flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER | UAPI_SA_RESTORER |
 			     (act->flags & (SA_NOCLDSTOP | SA_NOCLDWAIT | SA_RESTART));
-		real.restorer = inject_kernel_restorer;
+		real.restorer = catch_kernel_restorer;
 		real.mask = ~0ull;	/* one frame at a time on the carrier's signal stack */
 	}
 	sys_sigaction(sig, &real, NULL);
@@ -476,7 +476,7 @@ void signal_init(struct task *t)
 	user = (uint32_t)SYS(__NR_getuid);
 	tasks = 1;
 	count(t, t->sigmask);
-	inject_init();
+	catch_init();
 	set_real_mask(t, blocked_by_all());
 	sys_sigmask(SIG_SETMASK, &t->carrier->mask, NULL);
 }

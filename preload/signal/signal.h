@@ -9,7 +9,7 @@
  * context so that it enters the handler and comes back through a restorer of ours. From either it may park, throw, or longjmp.
  * A parked task is woken with WAKE_SIGNAL; its call then returns -ERESTARTSYS or -EINTR as signal(7) says.
  *
- * inject_catch takes no lock of these: it may have interrupted a holder. It notes the signal and leaves the choice to the next
+ * catch_signal takes no lock of these: it may have interrupted a holder. It notes the signal and leaves the choice to the next
  * task that leaves the gate or to the next loop of a hub.
  */
 #ifndef PRELOAD_SIGNAL_H

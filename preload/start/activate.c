@@ -85,8 +85,8 @@ static void objects_changed(void)
 		LOG(WARN, "weft: new objects are not redirected: %d\n", r);
 	stat_page->count[STAT_HUBS][STAT_sites] = (uint64_t)patch_sites(&left);
 	stat_page->count[STAT_HUBS][STAT_sites_left] = (uint64_t)left;
-	stat_page->count[STAT_HUBS][STAT_sites_known] = (uint64_t)known_count();
-	known_done();
+	stat_page->count[STAT_HUBS][STAT_sites_known] = (uint64_t)sitecache_count();
+	sitecache_done();
 }
 
 /* Where the loader's debug hook can be made a jump: at a lone `ret' with padding behind it, which is room enough. Ubuntu's begins with
@@ -111,7 +111,7 @@ static void hook_loader(void)
 	int32_t rel = (int32_t)distance;
 
 	memcpy(jump + 1, &rel, 4);
-	if (!at || distance != rel || text_write(at, jump, sizeof jump) < 0)
+	if (!at || distance != rel || codewrite_write(at, jump, sizeof jump) < 0)
 		LOG(WARN, "weft: the loader's debug hook cannot be written\n");
 }
 
@@ -150,19 +150,19 @@ static int write_sites(void)
 	redirect_vdso();
 	stat_shared(sites, patch_sites(&left));
 	stat_shared(sites_left, left);
-	stat_shared(sites_known, known_count());
+	stat_shared(sites_known, sitecache_count());
 	return 0;
 }
 
 static int redirect(void)
 {
-	text_open();
+	codewrite_open();
 	int r = write_sites();
 
-	known_done();
+	sitecache_done();
 	if (r == 0)
 		hook_loader();
-	int closed = text_close();
+	int closed = codewrite_close();
 
 	if (r == 0 && closed < 0) {
 		patch_undo();
@@ -236,7 +236,7 @@ static bool first_task(void)
 	own_kinds[OWN_LENT] = &fd_lent;
 	hub_on_signal = signal_hand_out;
 	sys_sigmask(SIG_SETMASK, NULL, &carrier_mask);
-	number_start();
+	fdtable_start();
 	unsigned usable = cpus();
 
 	if (sched_start(t, conf.hubs ? (unsigned)conf.hubs : usable) < 0) {

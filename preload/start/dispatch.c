@@ -27,7 +27,7 @@
 #include "fd/sock.h"
 #include "fd/splice.h"
 #include "thread/thread.h"
-#include "signal/timer.h"
+#include "signal/threadtimer.h"
 
 #define REGION (~(uintptr_t)0xffff)
 

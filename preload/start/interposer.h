@@ -2,8 +2,8 @@
  *
  * They carry libc's versions (weft.map has them all): a reference that names one binds to nothing else.
  */
-#ifndef PRELOAD_STANDIN_H
-#define PRELOAD_STANDIN_H
+#ifndef PRELOAD_INTERPOSER_H
+#define PRELOAD_INTERPOSER_H
 
 #include <dlfcn.h>
 #include "base.h"
@@ -20,7 +20,7 @@
 		".symver " #ours "_old, " #name "@" old "\n");				\
 	STANDS_FOR_ONE(ours, name, "GLIBC_2.34")
 
-/* standin_next -- what the name would stand for without us, in the version that programs are linked with: libc's of 2.34, or the
+/* interposer_next -- what the name would stand for without us, in the version that programs are linked with: libc's of 2.34, or the
  * one that is given; NULL where there is but one.
  *
  * A version that is not there is an error, for which the loader allocates: that must not be asked for in a name that an allocator
@@ -29,7 +29,7 @@
  * Before glibc 2.36 dlsym(RTLD_NEXT) finds the oldest version, which takes other arguments. It is asked all the same, since dlvsym
  * passes over another object that stands before libc and gives no version.
  */
-static inline void *standin_next(const char *name, const char *version)
+static inline void *interposer_next(const char *name, const char *version)
 {
 	void *next = dlsym(RTLD_NEXT, name), *libc = version ? dlvsym(RTLD_NEXT, name, "GLIBC_2.34") : NULL;
 	Dl_info its, libcs;

@@ -34,12 +34,12 @@ static struct room *left;
 void launch_init(int id)
 {
 	parent = id ? id : sys_getpid();
-	real_execve = (__typeof__(real_execve))standin_next("execve", NULL);
-	real_execvpe = (__typeof__(real_execvpe))standin_next("execvpe", NULL);
-	real_fexecve = (__typeof__(real_fexecve))standin_next("fexecve", NULL);
+	real_execve = (__typeof__(real_execve))interposer_next("execve", NULL);
+	real_execvpe = (__typeof__(real_execvpe))interposer_next("execvpe", NULL);
+	real_fexecve = (__typeof__(real_fexecve))interposer_next("fexecve", NULL);
 	real_execveat = (__typeof__(real_execveat))dlsym(RTLD_NEXT, "execveat");	/* glibc 2.34 */
-	real_posix_spawn = (__typeof__(real_posix_spawn))standin_next("posix_spawn", "GLIBC_2.15");
-	real_posix_spawnp = (__typeof__(real_posix_spawnp))standin_next("posix_spawnp", "GLIBC_2.15");
+	real_posix_spawn = (__typeof__(real_posix_spawn))interposer_next("posix_spawn", "GLIBC_2.15");
+	real_posix_spawnp = (__typeof__(real_posix_spawnp))interposer_next("posix_spawnp", "GLIBC_2.15");
 }
 
 /* The environment to be passed, and memory for it that `end' is told of when the call has come back. */

@@ -97,7 +97,7 @@ STANDIN int load_pthread_create(pthread_t *thread, const pthread_attr_t *attr, v
 	struct task *t = create_begin();
 
 	if (!real)
-		real = (int (*)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *))standin_next("pthread_create", "GLIBC_2.2.5");
+		real = (int (*)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *))interposer_next("pthread_create", "GLIBC_2.2.5");
 	int r = real(thread, attr, fn, arg);
 
 	create_end(t);
@@ -110,7 +110,7 @@ STANDIN int load_thrd_create(thrd_t *thread, thrd_start_t fn, void *arg)
 	struct task *t = create_begin();
 
 	if (!real)
-		real = (int (*)(thrd_t *, thrd_start_t, void *))standin_next("thrd_create", "GLIBC_2.28");
+		real = (int (*)(thrd_t *, thrd_start_t, void *))interposer_next("thrd_create", "GLIBC_2.28");
 	int r = real(thread, fn, arg);
 
 	create_end(t);
@@ -124,7 +124,7 @@ STANDIN int load_thrd_create(thrd_t *thread, thrd_start_t fn, void *arg)
 	STANDIN type load_##name parameters						\
 	{										\
 		if (unlikely(!real_##name))						\
-			real_##name = (type (*) parameters)standin_next(#name, version);			\
+			real_##name = (type (*) parameters)interposer_next(#name, version);			\
 		if (makes_thread)							\
 			activate_for_thread();						\
 		return real_##name arguments;						\
@@ -213,7 +213,7 @@ static __attribute__((noinline)) long watched_syscall(long nr, long a, long b, l
 STANDIN long load_syscall(long nr, long a, long b, long c, long d, long e, long f)
 {
 	if (unlikely(!real_syscall))
-		real_syscall = (__typeof__(real_syscall))standin_next("syscall", NULL);
+		real_syscall = (__typeof__(real_syscall))interposer_next("syscall", NULL);
 	if (unlikely(nr == __NR_clone || nr == __NR_clone3 || nr == __NR_prctl || nr == __NR_seccomp))
 		return watched_syscall(nr, a, b, c, d, e, f);
 	return real_syscall(nr, a, b, c, d, e, f);
@@ -222,7 +222,7 @@ STANDIN long load_syscall(long nr, long a, long b, long c, long d, long e, long 
 STANDIN int load_prctl(int option, long b, long c, long d, long e)
 {
 	if (unlikely(!real_prctl))
-		real_prctl = (__typeof__(real_prctl))standin_next("prctl", NULL);
+		real_prctl = (__typeof__(real_prctl))interposer_next("prctl", NULL);
 	if (unlikely(option == PR_SET_SECCOMP))
 		filter_begin();
 	int r = real_prctl(option, b, c, d, e);
@@ -237,9 +237,9 @@ __attribute__((constructor)) static void load(void)
 	if (!gnu_get_libc_version)
 		return;		/* another libc, by an inherited LD_PRELOAD */
 	start();
-	real_clone = (__typeof__(real_clone))standin_next("clone", NULL);
-	real_syscall = (__typeof__(real_syscall))standin_next("syscall", NULL);
-	real_prctl = (__typeof__(real_prctl))standin_next("prctl", NULL);
+	real_clone = (__typeof__(real_clone))interposer_next("clone", NULL);
+	real_syscall = (__typeof__(real_syscall))interposer_next("syscall", NULL);
+	real_prctl = (__typeof__(real_prctl))interposer_next("prctl", NULL);
 	if (conf.force && !activate())
 		activate_require();
 }

@@ -145,7 +145,7 @@ static void slots_near_libraries(void)
 static void slots_far_away(void)
 {
 	move_slots((uintptr_t)__start_fixtures + (16ul << 30));
-	assert_false(slot_reaches((uintptr_t)__start_fixtures, (uintptr_t)__stop_fixtures));
+	assert_false(trampoline_reaches((uintptr_t)__start_fixtures, (uintptr_t)__stop_fixtures));
 }
 
 static int exit_status(void (*run)(void))
@@ -214,11 +214,11 @@ static void run_fixture_ours(void)
 	assert_int_equal(fix_stack(0, NULL, 0), 1234);
 	assert_int_equal(fix_read(-1, NULL, 0), 1234);
 	assert_int_equal(gate_number, 0);
-	assert_int_equal(*(uint32_t *)((gate_return & -128) + ARCH_SLOT_FLAGS) & 3, SLOT_GONE);
+	assert_int_equal(*(uint32_t *)((gate_return & -128) + ARCH_SLOT_FLAGS) & 3, TRAMPOLINE_GONE);
 	gate_result = -4095;
 	assert_int_equal(fix_read(-1, NULL, 0), -1);
 	assert_int_equal(fix_xmm(5, NULL, 0), 5);
-	assert_int_equal(*(uint32_t *)((gate_return & -128) + ARCH_SLOT_FLAGS) & 3, SLOT_VECTOR);
+	assert_int_equal(*(uint32_t *)((gate_return & -128) + ARCH_SLOT_FLAGS) & 3, TRAMPOLINE_VECTOR);
 	gate_ours = 0;
 }
 

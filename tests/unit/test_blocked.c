@@ -26,17 +26,17 @@ static pid_t sleeper(int fd)
 
 		_exit(read(fd, &c, 1) != 0);
 	}
-	for (int i = 0; i < 2000 && carriers_sleeps_in((unsigned)pid, (unsigned)pid) != SYS_read; i++)
+	for (int i = 0; i < 2000 && blocked_sleeps_in((unsigned)pid, (unsigned)pid) != SYS_read; i++)
 		usleep(1000);
 	return pid;
 }
 
 static void calls_have_names(void **state)
 {
-	assert_string_equal(carriers_call(SYS_fsync), "fsync");
-	assert_string_equal(carriers_call(SYS_flock), "flock");
-	assert_string_equal(carriers_call(-1), "");
-	assert_string_equal(carriers_call(100000), "");
+	assert_string_equal(blocked_call(SYS_fsync), "fsync");
+	assert_string_equal(blocked_call(SYS_flock), "flock");
+	assert_string_equal(blocked_call(-1), "");
+	assert_string_equal(blocked_call(100000), "");
 }
 
 static void the_call_of_a_sleeper_is_known(void **state)
@@ -46,11 +46,11 @@ static void the_call_of_a_sleeper_is_known(void **state)
 	assert_int_equal(pipe(fds), 0);
 	pid_t pid = sleeper(fds[0]);
 
-	assert_int_equal(carriers_sleeps_in((unsigned)pid, (unsigned)pid), SYS_read);
-	assert_int_equal(carriers_sleeps_in((unsigned)getpid(), (unsigned)getpid()), -1); /* it runs */
+	assert_int_equal(blocked_sleeps_in((unsigned)pid, (unsigned)pid), SYS_read);
+	assert_int_equal(blocked_sleeps_in((unsigned)getpid(), (unsigned)getpid()), -1); /* it runs */
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
-	assert_int_equal(carriers_sleeps_in((unsigned)pid, (unsigned)pid), -1);
+	assert_int_equal(blocked_sleeps_in((unsigned)pid, (unsigned)pid), -1);
 	close(fds[0]);
 	close(fds[1]);
 }
@@ -77,9 +77,9 @@ static struct outcome_looks watched(uint32_t kind, uint32_t mode)
 	*p = (struct stat_page){.magic = STAT_MAGIC, .mode = mode, .pid = (uint32_t)pid, .rows = 3};
 	p->carriers[1] = (struct stat_carrier){(uint32_t)pid, kind};
 	assert_int_equal(child_start(&c), 0);
-	carriers_watch(dir);
+	blocked_watch(dir);
 	assert_int_equal(child_wait(&c, child_now() + 20000000000, -1), 0);
-	carriers_end(&l);
+	blocked_end(&l);
 	munmap(p, sizeof *p);
 	close(fd);
 	unlink(path);

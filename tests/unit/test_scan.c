@@ -32,7 +32,7 @@ static void found_target(uintptr_t target, void *arg)
 static void search(const uint8_t *start, const uint8_t *end)
 {
 	count = 0;
-	assert_int_equal(bytes_syscalls((uintptr_t)start, (uintptr_t)end, found, &count), 0);
+	assert_int_equal(scan_syscalls((uintptr_t)start, (uintptr_t)end, found, &count), 0);
 }
 
 /* The pair stands at every place of texts of every length around the widths of blocks and vectors,
@@ -105,7 +105,7 @@ static void the_search_ends_when_told(void **state)
 		text[i] = i % 2 ? 0x05 : 0x0f;
 	count = 0;
 	stop_at = 40; /* within a block */
-	assert_int_equal(bytes_syscalls((uintptr_t)text, (uintptr_t)text + SIZE, found, &count), 77);
+	assert_int_equal(scan_syscalls((uintptr_t)text, (uintptr_t)text + SIZE, found, &count), 77);
 	assert_int_equal(count, 40);
 	stop_at = 0;
 	search(text, text + SIZE);
@@ -158,7 +158,7 @@ static void assert_found(const uint8_t *start, const uint8_t *end)
 	int n = expect(start, end);
 
 	count = 0;
-	bytes_branches((uintptr_t)start, (uintptr_t)end, &near, found_target, &count);
+	scan_branches((uintptr_t)start, (uintptr_t)end, &near, found_target, &count);
 	assert_int_equal(count, n);
 	qsort(expected, (size_t)n, sizeof *expected, by_value);
 	qsort(hits, (size_t)n, sizeof *hits, by_value);

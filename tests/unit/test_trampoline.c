@@ -45,7 +45,7 @@ static uintptr_t check_moved(uintptr_t p, uintptr_t from, uintptr_t end, const u
 		assert_true(account_of(copy, 15, from, &there));
 		if (there.what == A_JUMP)
 			return check_jump(p, there.target);
-		if (there.target && !slot_reaches(there.target, there.target)) {
+		if (there.target && !trampoline_reaches(there.target, there.target)) {
 			p = check_far(p, &there, copy);
 			continue;
 		}
@@ -74,12 +74,12 @@ static void check_slot(const struct site *s, uintptr_t slot, const uint8_t *copy
 
 	assert_int_equal(slot % ARCH_SLOT_SIZE, 0);
 	assert_int_equal(*(uint64_t *)(slot + ARCH_SLOT_RESUME), resume);
-	assert_int_equal(*(int32_t *)(slot + SLOT_NR), s->nr);
-	assert_int_equal(flags & SLOT_VECTOR, s->vector ? SLOT_VECTOR : 0);
-	assert_int_equal(flags & SLOT_GONE, s->form == SITE_BEFORE ? 0 : SLOT_GONE);
+	assert_int_equal(*(int32_t *)(slot + TRAMPOLINE_NR), s->nr);
+	assert_int_equal(flags & TRAMPOLINE_VECTOR, s->vector ? TRAMPOLINE_VECTOR : 0);
+	assert_int_equal(flags & TRAMPOLINE_GONE, s->form == SITE_BEFORE ? 0 : TRAMPOLINE_GONE);
 	uintptr_t p = check_moved(slot, s->start, s->syscall, copy);
 
-	assert_int_equal(flags >> SLOT_PREFIX, p - slot);
+	assert_int_equal(flags >> TRAMPOLINE_PREFIX, p - slot);
 	assert_memory_equal((void *)p, over, sizeof over);
 	assert_true(account_of((void *)(p + 5), 15, p + 5, &d));
 	assert_int_equal(d.what, A_CALL);
@@ -150,7 +150,7 @@ static int check_object(const struct object *o, const struct before *b)
 		assert_memory_equal(b->text + (at - b->start), (void *)at, s->start - at);
 		at = s->start + 5;
 		assert_true(account_of((void *)s->start, 15, s->start, &d));
-		if (!slot_reaches(s->start, s->start)) {
+		if (!trampoline_reaches(s->start, s->start)) {
 			assert_memory_equal((void *)d.target, "\xff\x25\x02\0\0\0", 6);
 			d.target = *(uintptr_t *)(d.target + 8);
 		}
@@ -258,7 +258,7 @@ static void nothing_behind_the_text_is_read(void **state)
 	(void)state;
 	assert_int_equal(mprotect((void *)end, PAGE, PROT_NONE), 0);
 	memcpy((void *)s.start, bytes, sizeof bytes);
-	assert_int_equal(slot_build(0, &s, code), 0);
+	assert_int_equal(trampoline_build(0, &s, code), 0);
 	assert_memory_equal(code, bytes, 5);
 	munmap(p, 2 * PAGE);
 }
@@ -267,19 +267,19 @@ static void slots_are_taken_from_below_and_given_back(void **state)
 {
 	(void)state;
 	for (int i = 0; i < 200; i++)
-		assert_int_equal(slot_get(), i);
-	slot_put(77);
-	slot_put(3);
-	assert_int_equal(slot_get(), 3);
-	assert_int_equal(slot_get(), 77);
-	assert_int_equal(slot_get(), 200);
-	assert_int_equal(slot_address(1) - slot_address(0), ARCH_SLOT_SIZE);
+		assert_int_equal(trampoline_get(), i);
+	trampoline_put(77);
+	trampoline_put(3);
+	assert_int_equal(trampoline_get(), 3);
+	assert_int_equal(trampoline_get(), 77);
+	assert_int_equal(trampoline_get(), 200);
+	assert_int_equal(trampoline_address(1) - trampoline_address(0), ARCH_SLOT_SIZE);
 	area.end = area.start + 202 * ARCH_SLOT_SIZE;
-	assert_int_equal(slot_get(), 201);
-	assert_int_equal(slot_get(), -ENOSPC);
+	assert_int_equal(trampoline_get(), 201);
+	assert_int_equal(trampoline_get(), -ENOSPC);
 	slots_at_home();
 	for (int i = 0; i < 202; i++)
-		slot_put(i);
+		trampoline_put(i);
 	assert_as_it_was();
 }
 

@@ -32,7 +32,7 @@ static char directory[64];
 static uint64_t looks, blocked[CALLS];
 static unsigned turn;
 
-const char *carriers_call(long number)
+const char *blocked_call(long number)
 {
 	return number >= 0 && number < CALLS && names[number] ? names[number] : "";
 }
@@ -58,7 +58,7 @@ static void first_word(unsigned pid, unsigned tid, const char *file, char after,
 		*to = 0;
 }
 
-long carriers_sleeps_in(unsigned pid, unsigned tid)
+long blocked_sleeps_in(unsigned pid, unsigned tid)
 {
 	char call[24], state[24], *end;
 	long number;
@@ -97,7 +97,7 @@ static void look_at(const char *path)
 
 		if (!c->tid || (c->kind != CARRIER_HUB && c->kind != CARRIER_DETACHED && c->kind != CARRIER_SPARE))
 			continue;
-		long call = carriers_sleeps_in(before.pid, c->tid);
+		long call = blocked_sleeps_in(before.pid, c->tid);
 
 		seen++;
 		if (call == __NR_futex && c->kind == CARRIER_SPARE)
@@ -119,7 +119,7 @@ static void look(void *arg)
 	DIR *d = opendir(directory);
 
 	for (turn++; d && (e = readdir(d));) {
-		if (!tasks_file(e->d_name))
+		if (!counters_file(e->d_name))
 			continue;
 		snprintf(path, sizeof path, "%s/%s", directory, e->d_name);
 		look_at(path);
@@ -128,7 +128,7 @@ static void look(void *arg)
 		closedir(d);
 }
 
-void carriers_watch(const char *dir)
+void blocked_watch(const char *dir)
 {
 	snprintf(directory, sizeof directory, "%s", dir);
 	looks = 0;
@@ -136,7 +136,7 @@ void carriers_watch(const char *dir)
 	child_every(PERIOD_NS, look, NULL);
 }
 
-void carriers_end(struct outcome_looks *to)
+void blocked_end(struct outcome_looks *to)
 {
 	long most = 0;
 
@@ -148,5 +148,5 @@ void carriers_end(struct outcome_looks *to)
 			most = i;
 	}
 	if (to->blocked)
-		snprintf(to->in, sizeof to->in, "%s", *carriers_call(most) ? carriers_call(most) : "a call that has no name");
+		snprintf(to->in, sizeof to->in, "%s", *blocked_call(most) ? blocked_call(most) : "a call that has no name");
 }

@@ -6,21 +6,21 @@
  *
  * Threads: one.    Errors: none: what cannot be read is not counted.    Memory: static.
  */
-#ifndef CLI_CARRIERS_H
-#define CLI_CARRIERS_H
+#ifndef CLI_COMPARE_BLOCKED_H
+#define CLI_COMPARE_BLOCKED_H
 
 #include "load/outcome.h"
 
-/* carriers_watch -- look while a child is waited for (child_every), by the statistics in `dir', until carriers_end. */
-void carriers_watch(const char *dir);
+/* blocked_watch -- look while a child is waited for (child_every), by the statistics in `dir', until blocked_end. */
+void blocked_watch(const char *dir);
 
-/* carriers_end -- say what was seen. */
-void carriers_end(struct outcome_looks *to);
+/* blocked_end -- say what was seen. */
+void blocked_end(struct outcome_looks *to);
 
-/* carriers_sleeps_in -- the number of the call that a kernel thread is asleep in; -1 where it runs, or cannot be asked. */
-long carriers_sleeps_in(unsigned pid, unsigned tid);
+/* blocked_sleeps_in -- the number of the call that a kernel thread is asleep in; -1 where it runs, or cannot be asked. */
+long blocked_sleeps_in(unsigned pid, unsigned tid);
 
-/* carriers_call -- the name of a system call; "" for an unknown one. */
-const char *carriers_call(long number);
+/* blocked_call -- the name of a system call; "" for an unknown one. */
+const char *blocked_call(long number);
 
 #endif

@@ -355,8 +355,8 @@ static void warn_of_noise(void)
 
 	CPU_ZERO(&set);
 	sched_getaffinity(0, sizeof set, &set);
-	if (others_load() > (double)sysconf(_SC_NPROCESSORS_ONLN) / 2)
-		cli_fail(0, "the machine is busy with other work (load %.1f): intervals will be wide", others_load());
+	if (steal_load() > (double)sysconf(_SC_NPROCESSORS_ONLN) / 2)
+		cli_fail(0, "the machine is busy with other work (load %.1f): intervals will be wide", steal_load());
 	if (CPU_COUNT(&set) < 2 && plan.server)
 		cli_fail(0, "one CPU: the server shares it with the load; only requests per CPU-second mean anything");
 }
@@ -387,11 +387,11 @@ int compare_command(int argc, char **argv)
 	sigaction(SIGINT, &act, NULL);
 	sigaction(SIGTERM, &act, NULL);
 	begun = now();
-	before = others_now();
+	before = steal_now();
 	status = record_begin(&record, &plan);
 	if (!status)
 		status = run_all();
-	double stolen = others_share(before, others_now());
+	double stolen = steal_share(before, steal_now());
 
 	if (stolen > STOLEN)
 		cli_fail(0, "the machine's host gave %.0f %% of its CPUs' time to others meanwhile (steal)", 100 * stolen);

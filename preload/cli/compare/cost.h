@@ -2,8 +2,8 @@
  *
  * Threads: any.    Errors: what cannot be read counts as 0.    Memory: none.
  */
-#ifndef CLI_COST_H
-#define CLI_COST_H
+#ifndef CLI_COMPARE_COST_H
+#define CLI_COMPARE_COST_H
 
 #include <stdbool.h>
 #include <stdint.h>

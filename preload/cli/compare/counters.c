@@ -9,7 +9,7 @@
 
 #define NAME ".weft."
 
-char **tasks_environment(char **env, const char *dir)
+char **counters_environment(char **env, const char *dir)
 {
 	size_t n = 0;
 	char **result, *entry;
@@ -58,12 +58,12 @@ static void take(const struct stat_page *p, struct outcome_tasks *to)
 	to->why[sizeof to->why - 1] = 0;
 }
 
-bool tasks_file(const char *name)
+bool counters_file(const char *name)
 {
 	return !strncmp(name, NAME, strlen(NAME));
 }
 
-void tasks_read(const char *dir, struct outcome_tasks *to)
+void counters_read(const char *dir, struct outcome_tasks *to)
 {
 	static struct stat_page page;
 	char path[400];
@@ -73,7 +73,7 @@ void tasks_read(const char *dir, struct outcome_tasks *to)
 	while (d && (e = readdir(d))) {
 		FILE *f;
 
-		if (!tasks_file(e->d_name))
+		if (!counters_file(e->d_name))
 			continue;
 		snprintf(path, sizeof path, "%s/%s", dir, e->d_name);
 		f = fopen(path, "re");

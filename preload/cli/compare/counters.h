@@ -2,18 +2,18 @@
  *
  * Threads: any.    Errors: none.    Memory: the environment is never given back.
  */
-#ifndef CLI_TASKS_H
-#define CLI_TASKS_H
+#ifndef CLI_COMPARE_COUNTERS_H
+#define CLI_COMPARE_COUNTERS_H
 
 #include "load/outcome.h"
 
-/* tasks_environment -- the same with a file of statistics in `dir' for each process, unless it says where already. */
-char **tasks_environment(char **env, const char *dir);
+/* counters_environment -- the same with a file of statistics in `dir' for each process, unless it says where already. */
+char **counters_environment(char **env, const char *dir);
 
-/* tasks_file -- is this the name of such a file? */
-bool tasks_file(const char *name);
+/* counters_file -- is this the name of such a file? */
+bool counters_file(const char *name);
 
-/* tasks_read -- of the process that had most tasks. */
-void tasks_read(const char *dir, struct outcome_tasks *to);
+/* counters_read -- of the process that had most tasks. */
+void counters_read(const char *dir, struct outcome_tasks *to);
 
 #endif

@@ -19,8 +19,8 @@
  * Errors:  0 or -errno; *e is left alone on an error.
  * Memory:  never allocates; uses up to 300 KiB of stack.
  */
-#ifndef CLI_ESTIMATE_H
-#define CLI_ESTIMATE_H
+#ifndef CLI_COMPARE_ESTIMATE_H
+#define CLI_COMPARE_ESTIMATE_H
 
 #include <stdbool.h>
 

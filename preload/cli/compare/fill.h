@@ -3,8 +3,8 @@
  * Threads: any.    Errors: none: a name that is not known stays as it is.
  * Memory:  the result is the caller's, to be freed; NULL without memory.
  */
-#ifndef CLI_FILL_H
-#define CLI_FILL_H
+#ifndef CLI_COMPARE_FILL_H
+#define CLI_COMPARE_FILL_H
 
 #include <stdint.h>
 

@@ -336,9 +336,9 @@ int loadrun(const struct compareplan *plan, const struct fill *fill, struct chil
 	int status;
 
 	if (look)
-		carriers_watch(fill->dir);
+		blocked_watch(fill->dir);
 	status = plan->load ? tool(plan, fill, server, look, to) : built_in(plan, fill, server, look, to, latency);
 	if (look)
-		carriers_end(&to->carriers);
+		blocked_end(&to->carriers);
 	return status;
 }

@@ -4,8 +4,8 @@
  * Errors:  a text in the outcome with -ECANCELED; -EINTR when the run is to end.
  * Memory:  none.
  */
-#ifndef CLI_LOADRUN_H
-#define CLI_LOADRUN_H
+#ifndef CLI_COMPARE_LOADRUN_H
+#define CLI_COMPARE_LOADRUN_H
 
 #include "child.h"
 #include "compare/plan.h"

@@ -7,8 +7,8 @@
  * Threads: any function, from anywhere.
  * Errors:  as text.    Memory: metric_init's is given back by metric_fini.
  */
-#ifndef CLI_METRIC_H
-#define CLI_METRIC_H
+#ifndef CLI_COMPARE_METRIC_H
+#define CLI_COMPARE_METRIC_H
 
 #include <regex.h>
 

@@ -207,7 +207,7 @@ static int read_ready(const struct compareplan *p)
 	if (strncmp(p->ready, "tcp:", 4) && strncmp(p->ready, "unix:", 5) && strncmp(p->ready, "line:", 5) &&
 	    strncmp(p->ready, "cmd:", 4))
 		return cli_fail(CLI_USAGE, "--ready: one of tcp:PORT, unix:PATH, line:REGEX and cmd:'...', not `%s'", p->ready);
-	return condition ? ready_check(condition) : cli_fail(CLI_USAGE, "%s", strerror(errno));
+	return condition ? serving_check(condition) : cli_fail(CLI_USAGE, "%s", strerror(errno));
 }
 
 static int read_server(struct compareplan *p)

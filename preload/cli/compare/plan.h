@@ -5,8 +5,8 @@
  * Errors:  a line on standard error and an exit status.
  * Memory:  never given back.
  */
-#ifndef CLI_COMPAREPLAN_H
-#define CLI_COMPAREPLAN_H
+#ifndef CLI_COMPARE_PLAN_H
+#define CLI_COMPARE_PLAN_H
 
 #include "compare/metric.h"
 #include "option.h"

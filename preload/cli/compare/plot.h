@@ -4,8 +4,8 @@
  * Errors:  an exit status.
  * Memory:  given back.
  */
-#ifndef CLI_PLOT_H
-#define CLI_PLOT_H
+#ifndef CLI_COMPARE_PLOT_H
+#define CLI_COMPARE_PLOT_H
 
 #include "compare/summary.h"
 

@@ -9,8 +9,8 @@
  * Errors:  as text in the result; what could be read is there nevertheless.
  * Memory:  the caller's; regular expressions are compiled for the time of a call.
  */
-#ifndef CLI_READER_H
-#define CLI_READER_H
+#ifndef CLI_COMPARE_READER_H
+#define CLI_COMPARE_READER_H
 
 #include <stdbool.h>
 #include <stddef.h>

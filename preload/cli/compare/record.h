@@ -8,8 +8,8 @@
  * Errors:  a line on standard error and an exit status.
  * Memory:  never given back.
  */
-#ifndef CLI_RECORD_H
-#define CLI_RECORD_H
+#ifndef CLI_COMPARE_RECORD_H
+#define CLI_COMPARE_RECORD_H
 
 #include "compare/plan.h"
 

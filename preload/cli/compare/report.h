@@ -2,8 +2,8 @@
  *
  * Threads: one.    Errors: an exit status.    Memory: given back.
  */
-#ifndef CLI_COMPAREREPORT_H
-#define CLI_COMPAREREPORT_H
+#ifndef CLI_COMPARE_REPORT_H
+#define CLI_COMPARE_REPORT_H
 
 #include "compare/summary.h"
 

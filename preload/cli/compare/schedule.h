@@ -12,8 +12,8 @@
  *
  * Threads: any function, from any thread.    Errors: none.    Memory: none.
  */
-#ifndef CLI_SCHEDULE_H
-#define CLI_SCHEDULE_H
+#ifndef CLI_COMPARE_SCHEDULE_H
+#define CLI_COMPARE_SCHEDULE_H
 
 #include <stdbool.h>
 #include <stdint.h>

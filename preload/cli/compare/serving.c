@@ -99,7 +99,7 @@ static bool holds(struct condition *c, const struct child *server, int64_t until
 	}
 }
 
-int ready_check(const char *condition)
+int serving_check(const char *condition)
 {
 	struct condition c;
 	char why[300];
@@ -109,14 +109,14 @@ int ready_check(const char *condition)
 	return c.kind == PRINTED ? cli_fail(CLI_USAGE, "%s", why) : CLI_USAGE; /* address_read has said why */
 }
 
-bool ready_already(const char *condition)
+bool serving_already(const char *condition)
 {
 	struct address a;
 
 	return strncmp(condition, "line:", 5) && strncmp(condition, "cmd:", 4) && !address_read(&a, condition) && accepts(&a);
 }
 
-int ready_wait(struct child *server, const char *condition, int64_t patience_ns, char *why, size_t n)
+int serving_wait(struct child *server, const char *condition, int64_t patience_ns, char *why, size_t n)
 {
 	int64_t patience = patience_ns < PATIENCE ? patience_ns : PATIENCE, until = child_now() + patience;
 	struct condition c;

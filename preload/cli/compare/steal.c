@@ -4,7 +4,7 @@
 #include "compare/steal.h"
 
 /* user, nice, system, idle, iowait, irq, softirq and steal; what follows are parts of these. */
-struct others others_of(const char *line)
+struct others steal_of(const char *line)
 {
 	double t[8] = {0};
 	struct others n = {0};
@@ -17,7 +17,7 @@ struct others others_of(const char *line)
 	return n;
 }
 
-struct others others_now(void)
+struct others steal_now(void)
 {
 	FILE *f = fopen("/proc/stat", "re");
 	char line[256] = "";
@@ -26,15 +26,15 @@ struct others others_now(void)
 		*line = 0;
 	if (f)
 		fclose(f);
-	return others_of(line);
+	return steal_of(line);
 }
 
-double others_share(struct others from, struct others until)
+double steal_share(struct others from, struct others until)
 {
 	return until.all > from.all && until.stolen > from.stolen ? (until.stolen - from.stolen) / (until.all - from.all) : 0;
 }
 
-double others_load(void)
+double steal_load(void)
 {
 	FILE *f = fopen("/proc/loadavg", "re");
 	double load = 0;

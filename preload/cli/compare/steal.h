@@ -2,8 +2,8 @@
  *
  * Threads: any.    Errors: none: what cannot be read is quiet.    Memory: none.
  */
-#ifndef CLI_OTHERS_H
-#define CLI_OTHERS_H
+#ifndef CLI_COMPARE_STEAL_H
+#define CLI_COMPARE_STEAL_H
 
 #include <stddef.h>
 
@@ -11,15 +11,15 @@ struct others {
 	double all, stolen; /* ticks of all CPUs since the machine began; those that its host gave to others */
 };
 
-struct others others_now(void);
+struct others steal_now(void);
 
-/* others_of -- of the first line of /proc/stat. */
-struct others others_of(const char *line);
+/* steal_of -- of the first line of /proc/stat. */
+struct others steal_of(const char *line);
 
-/* others_share -- the share of the time between the two that was stolen. */
-double others_share(struct others from, struct others until);
+/* steal_share -- the share of the time between the two that was stolen. */
+double steal_share(struct others from, struct others until);
 
-/* others_load -- the processes that wanted a CPU in the last minute, in the mean; 0 where it is not known. */
-double others_load(void);
+/* steal_load -- the processes that wanted a CPU in the last minute, in the mean; 0 where it is not known. */
+double steal_load(void);
 
 #endif

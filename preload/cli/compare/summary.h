@@ -2,8 +2,8 @@
  *
  * Threads: one.    Errors: none.    Memory: the caller's.
  */
-#ifndef CLI_SUMMARY_H
-#define CLI_SUMMARY_H
+#ifndef CLI_COMPARE_SUMMARY_H
+#define CLI_COMPARE_SUMMARY_H
 
 #include "compare/record.h"
 #include "compare/verdict.h"

@@ -142,7 +142,7 @@ static int set_up(struct run *r)
 	};
 	r->env = padded(p->env, t->padding);
 	if (p->helped)
-		r->env = tasks_environment(r->env, r->dir);
+		r->env = counters_environment(r->env, r->dir);
 	r->program = (struct child){
 		.path = p->path, .argv = fill_words(&r->fill, p->argv), .env = r->env, .out = r->out, .err = r->err,
 		.cpu_count = t->plan->server ? 1 : 1024, .pass = -1,
@@ -198,10 +198,10 @@ static int run_command_line(struct run *r)
 	if (status)
 		return fail(r, "%s: %s", c->argv[0], strerror(-status));
 	if (r->trial->look)
-		carriers_watch(r->dir);
+		blocked_watch(r->dir);
 	status = child_wait(c, child_now() + r->trial->plan->timeout, -1);
 	if (r->trial->look)
-		carriers_end(&r->to->carriers);
+		blocked_end(&r->to->carriers);
 	if (status == -EINTR)
 		return status;
 	if (status)
@@ -227,13 +227,13 @@ static int run_server(struct run *r)
 	if (!condition)
 		return fail(r, "no memory");
 	/* Else the load would go to a stranger. */
-	if (ready_already(condition))
+	if (serving_already(condition))
 		return fail(r, "somebody else serves at %s already", condition);
 	int status = child_start(c);
 
 	if (status)
 		return fail(r, "%s: %s", c->argv[0], strerror(-status));
-	status = ready_wait(c, condition, plan->timeout, why, sizeof why);
+	status = serving_wait(c, condition, plan->timeout, why, sizeof why);
 	if (status == -ENOTCONN)
 		return fail(r, "%s%s", why, loadrun_tail(r->err));
 	if (status)
@@ -290,7 +290,7 @@ static int run(const struct trial *t, struct outcome_shared *shared)
 		child_stop(&r.program, SIGKILL, 0);
 	child_sweep();
 	if (t->program->helped && *r.dir)
-		tasks_read(r.dir, &to->tasks);
+		counters_read(r.dir, &to->tasks);
 	if (*r.dir)
 		status = clean_up(&r, status);
 	child_sweep();

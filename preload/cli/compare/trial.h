@@ -7,8 +7,8 @@
  * Errors:  a text in the outcome; -EINTR when the comparison is to end.
  * Memory:  what the outcome lies in is the parent's.
  */
-#ifndef CLI_TRIAL_H
-#define CLI_TRIAL_H
+#ifndef CLI_COMPARE_TRIAL_H
+#define CLI_COMPARE_TRIAL_H
 
 #include "compare/plan.h"
 #include "run.h"

@@ -24,8 +24,8 @@
  *
  * Threads: any function, from any thread.    Errors: none; see verdict_text.    Memory: none.
  */
-#ifndef CLI_VERDICT_H
-#define CLI_VERDICT_H
+#ifndef CLI_COMPARE_VERDICT_H
+#define CLI_COMPARE_VERDICT_H
 
 #include <stdbool.h>
 #include <stddef.h>

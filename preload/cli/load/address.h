@@ -7,8 +7,8 @@
  * Threads: one.    Errors: a line on standard error and an exit status, as cli.h has them.
  * Memory:  what the resolver gave is kept until the process ends.
  */
-#ifndef CLI_ADDRESS_H
-#define CLI_ADDRESS_H
+#ifndef CLI_LOAD_ADDRESS_H
+#define CLI_LOAD_ADDRESS_H
 
 #include <netdb.h>
 #include <stdbool.h>

@@ -6,8 +6,8 @@
  *
  * Threads: one.    Errors: none.    Memory: the caller's.
  */
-#ifndef CLI_ARRIVALS_H
-#define CLI_ARRIVALS_H
+#ifndef CLI_LOAD_ARRIVALS_H
+#define CLI_LOAD_ARRIVALS_H
 
 #include <stdbool.h>
 #include <stdint.h>

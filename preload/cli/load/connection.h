@@ -9,8 +9,8 @@
  * Memory:  the loop's; a protocol frees what it keeps for a connection when the next request
  * begins.
  */
-#ifndef CLI_CONNECTION_H
-#define CLI_CONNECTION_H
+#ifndef CLI_LOAD_CONNECTION_H
+#define CLI_LOAD_CONNECTION_H
 
 #include "load/address.h"
 #include "load/tally.h"

@@ -14,8 +14,8 @@
  * Threads: one at a time for each histogram.    Errors: 0 or -errno.
  * Memory:  the caller's, 270 KB; all bytes zero are an empty histogram.
  */
-#ifndef CLI_HISTOGRAM_H
-#define CLI_HISTOGRAM_H
+#ifndef CLI_LOAD_HISTOGRAM_H
+#define CLI_LOAD_HISTOGRAM_H
 
 #include <stdint.h>
 

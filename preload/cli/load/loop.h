@@ -2,8 +2,8 @@
  *
  * Threads: one.    Errors: see below.    Memory: until the process ends.
  */
-#ifndef CLI_LOOP_H
-#define CLI_LOOP_H
+#ifndef CLI_LOAD_LOOP_H
+#define CLI_LOAD_LOOP_H
 
 #include "load/connection.h"
 

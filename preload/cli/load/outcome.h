@@ -2,8 +2,8 @@
  *
  * It lies in memory that the process of the run shares with its parent, so it holds no pointers.
  */
-#ifndef CLI_OUTCOME_H
-#define CLI_OUTCOME_H
+#ifndef CLI_LOAD_OUTCOME_H
+#define CLI_LOAD_OUTCOME_H
 
 #include <stdbool.h>
 #include <stdint.h>

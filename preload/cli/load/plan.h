@@ -1,6 +1,6 @@
 /* plan.h -- what a load is to do: the options of `weft load', and what follows from them */
-#ifndef CLI_LOADPLAN_H
-#define CLI_LOADPLAN_H
+#ifndef CLI_LOAD_PLAN_H
+#define CLI_LOAD_PLAN_H
 
 #include "option.h"
 

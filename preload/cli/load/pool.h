@@ -6,8 +6,8 @@
  *
  * Threads: one.    Errors: as results say.    Memory: until the process ends.
  */
-#ifndef CLI_POOL_H
-#define CLI_POOL_H
+#ifndef CLI_LOAD_POOL_H
+#define CLI_LOAD_POOL_H
 
 #include "load/connection.h"
 

@@ -2,8 +2,8 @@
  *
  * Threads: one.    Errors: 0 or an exit status.    Memory: given back at exit.
  */
-#ifndef CLI_LOADREPORT_H
-#define CLI_LOADREPORT_H
+#ifndef CLI_LOAD_REPORT_H
+#define CLI_LOAD_REPORT_H
 
 #include "load/address.h"
 #include "load/plan.h"

@@ -6,8 +6,8 @@
  *
  * Threads: one.    Errors: none.    Memory: static.
  */
-#ifndef CLI_TALLY_H
-#define CLI_TALLY_H
+#ifndef CLI_LOAD_TALLY_H
+#define CLI_LOAD_TALLY_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,4 +1,4 @@
-/* timer.h -- timers that signal one thread, as libc's helper has them for SIGEV_THREAD
+/* threadtimer.h -- timers that signal one thread, as libc's helper has them for SIGEV_THREAD
  *
  * The kernel does not know the ids of tasks. Such a timer sends the process the signal that preempts, with the number of its
  * record as its value; the handler notes that it fired, and the next hub that hands out signals gives the timer's own signal to

@@ -1,4 +1,4 @@
-/* timer.c -- timers that signal one thread
+/* threadtimer.c -- timers that signal one thread
  *
  * A record keeps its place, for the kernel may still hold a signal that names it: a signal carries the record's number, and the
  * record says which of the kernel's timers it belongs to now. Records that fired are pushed onto a stack by the signal handler, and
@@ -9,7 +9,7 @@
  *    again meanwhile is not pushed twice;
  *  - the process forks: the child has no timers, and forgets all records.
  */
-#include "signal/timer.h"
+#include "signal/threadtimer.h"
 #include "mem.h"
 #include "monitor.h"
 #include "pages.h"

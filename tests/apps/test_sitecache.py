@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""test_known -- weft.sites tells what a search would have found, or is not believed
+"""test_sitecache -- weft.sites tells what a search would have found, or is not believed
 
     as make wrote it          the same sites as by a search, nearly all of them known
     cut, or bytes changed     searched: the same sites
