@@ -178,7 +178,7 @@ struct carrier *carrier_spare_take(void (*loop)(void *))
 {
 	struct carrier *c = pop(&spares);
 
-	if (c)
+	if (c || !loop)
 		return c;
 	c = carrier_fresh();
 	if (c && carrier_start(c, loop, NULL) < 0) {

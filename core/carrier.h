@@ -121,8 +121,8 @@ static inline void *carrier_stack_top(struct carrier *c)
 	return (char *)((uintptr_t)c & ~(CARRIER_STACK - 1)) + CARRIER_STACK;
 }
 
-/* carrier_spare_take, carrier_spare_wait -- the pool of spares: take one (made when there is none), stand in it;
- * carrier_spare_return gives back one that was taken and not used. */
+/* carrier_spare_take, carrier_spare_wait -- the pool of spares: take one (made when there is none, to run `loop'; with
+ * NULL none is made), stand in it; carrier_spare_return gives back one that was taken and not used. */
 struct carrier *carrier_spare_take(void (*loop)(void *));
 void carrier_spare_return(struct carrier *c);
 void carrier_spare_wait(struct carrier *c);

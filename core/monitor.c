@@ -94,10 +94,13 @@ static uint64_t change_slice(uint64_t ns)
  * monitor is scheduled: as usual, then. */
 static void take_over(struct hub *h, struct carrier *c, uint32_t turns)
 {
-	change_slice(usual_slice);
-	struct carrier *spare = carrier_spare_take(sched_loop);
+	struct carrier *spare = carrier_spare_take(NULL);
 
-	change_slice(SLICE_NS);
+	if (!spare) {
+		change_slice(usual_slice);
+		spare = carrier_spare_take(sched_loop);
+		change_slice(SLICE_NS);
+	}
 	if (!spare)
 		return;
 	lock_take(&c->lock);

@@ -5,12 +5,8 @@
  *
  * threads: 2
  */
-#include "check.h"
-#include <linux/filter.h>
-#include <linux/seccomp.h>
+#include "filter.h"
 #include <sched.h>
-#include <stddef.h>
-#include <sys/prctl.h>
 
 enum { REFUSED = 512, SIZE = 1024 };	/* bytes */
 
@@ -20,17 +16,15 @@ static struct step told = STEP_INIT, arrived = STEP_INIT;
 static void refuse(void)
 {
 	struct sock_filter rows[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		FILTER_LOAD(nr),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_sched_getaffinity, 0, 3),
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[1])),
+		FILTER_LOAD(args[1]),
 		BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, REFUSED, 1, 0),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EINVAL),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};
-	struct sock_fprog filter = {sizeof rows / sizeof rows[0], rows};
 
-	CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
-	CHECK(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0);
+	filter_set(rows, sizeof rows / sizeof rows[0], 0);
 }
 
 static void set_is(pid_t tid, const cpu_set_t *wanted)
@@ -80,13 +74,7 @@ static void a_thread_has_a_set_of_its_own(void)
 
 int main(int argc, char **argv)
 {
-	char *again[] = {argv[0], (char *)"inside", NULL};
-
-	if (argc == 1) {
-		refuse();
-		execv("/proc/self/exe", again);
-		return 1;
-	}
+	filter_from_start(argc, argv, refuse);
 	check_begin();
 	all = CPU_ALLOC(SIZE * 8);
 	one = CPU_ALLOC(SIZE * 8);

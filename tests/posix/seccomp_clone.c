@@ -5,14 +5,9 @@
  * threads: 2
  * kthreads: any
  */
-#include "check.h"
-#include <linux/filter.h>
-#include <linux/seccomp.h>
+#include "filter.h"
 #include <sched.h>
-#include <stddef.h>
-#include <sys/prctl.h>
 
-#define LOAD(field) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field))
 #define THREAD (CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM | CLONE_SETTLS | \
 		CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID)
 
@@ -21,19 +16,17 @@ enum { ROUNDS = 20, THREADS = 4 };
 static void *forbid(void *every_thread)
 {
 	struct sock_filter rows[] = {
-		LOAD(nr),
+		FILTER_LOAD(nr),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone3, 0, 1),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone, 0, 3),
-		LOAD(args[0]),
+		FILTER_LOAD(args[0]),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, THREAD, 1, 0),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};
-	struct sock_fprog filter = {sizeof rows / sizeof rows[0], rows};
 
-	CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
-	CHECK(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, every_thread ? SECCOMP_FILTER_FLAG_TSYNC : 0, &filter) == 0);
+	filter_set(rows, sizeof rows / sizeof rows[0], every_thread ? SECCOMP_FILTER_FLAG_TSYNC : 0);
 	return NULL;
 }
 

@@ -4,11 +4,7 @@
  * threads: 3
  * kthreads: any
  */
-#include "check.h"
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <stddef.h>
-#include <sys/prctl.h>
+#include "filter.h"
 
 #define ALLOW(nr) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, nr, 0, 1), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
 
@@ -28,7 +24,7 @@ static void note(int sig)
 static void forbid(void)
 {
 	struct sock_filter rows[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		FILTER_LOAD(nr),
 		ALLOW(SYS_read), ALLOW(SYS_write), ALLOW(SYS_futex), ALLOW(SYS_clock_nanosleep), ALLOW(SYS_nanosleep),
 		ALLOW(SYS_exit), ALLOW(SYS_exit_group), ALLOW(SYS_rt_sigprocmask), ALLOW(SYS_rt_sigreturn), ALLOW(SYS_madvise),
 		ALLOW(SYS_munmap), ALLOW(SYS_mmap), ALLOW(SYS_mprotect), ALLOW(SYS_clone), ALLOW(SYS_clone3),
@@ -36,10 +32,8 @@ static void forbid(void)
 		ALLOW(SYS_sigaltstack), ALLOW(SYS_rt_sigaction), ALLOW(SYS_wait4), ALLOW(SYS_poll), ALLOW(SYS_sched_yield),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
 	};
-	struct sock_fprog filter = {sizeof rows / sizeof rows[0], rows};
 
-	CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
-	CHECK(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0);
+	filter_set(rows, sizeof rows / sizeof rows[0], 0);
 }
 
 static void wait_in_all_ways(void)

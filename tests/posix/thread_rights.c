@@ -4,10 +4,8 @@
  * threads: 8
  * kthreads: any
  */
-#include "check.h"
+#include "filter.h"
 #include <linux/capability.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <sched.h>
 #include <stddef.h>
 #include <sys/fsuid.h>
@@ -147,21 +145,19 @@ static int mask_has(void)
 	return getcwd(path, sizeof path) && !strcmp(path, "/usr");
 }
 
-static void filter_set(void)
+static void seccomp_set(void)
 {
 	struct sock_filter rows[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		FILTER_LOAD(nr),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_uname, 0, 1),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};
-	struct sock_fprog filter = {sizeof rows / sizeof rows[0], rows};
 
-	CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
-	CHECK(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0);
+	filter_set(rows, sizeof rows / sizeof rows[0], 0);
 }
 
-static int filter_has(void)
+static int seccomp_has(void)
 {
 	struct utsname name;
 
@@ -214,7 +210,7 @@ static const struct kind {
 	{"file user", file_user_set, file_user_has, 1},
 	{"raw user", raw_user_set, raw_user_has, 1},
 	{"working directory", mask_set, mask_has, 0},
-	{"filter", filter_set, filter_has, 0},
+	{"filter", seccomp_set, seccomp_has, 0},
 	{"table of descriptors", table_set, table_has, 0},
 	{"nice", nice_set, nice_has, 0},
 	{"timer slack", slack_set, slack_has, 0},

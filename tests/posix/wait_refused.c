@@ -8,15 +8,11 @@
  * libs: -lrt
  * kthreads: 12
  */
-#include "check.h"
+#include "filter.h"
 #include "net.h"
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <mqueue.h>
-#include <stddef.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/prctl.h>
 #include <sys/select.h>
 #include <sys/time.h>
 #include <sys/timerfd.h>
@@ -33,20 +29,17 @@ static void refuse(void)
 	struct sock_filter rows[32];
 	unsigned short n = 0;
 
-	rows[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
+	rows[n++] = (struct sock_filter)FILTER_LOAD(nr);
 	rows[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_epoll_ctl, 1, 0);
 	rows[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
-	rows[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[2]));
+	rows[n++] = (struct sock_filter)FILTER_LOAD(args[2]);
 	for (int i = 0; i < ERRORS; i++) {
 		rows[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, FIRST + EACH * i, 0, 2);
 		rows[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, FIRST + EACH * (i + 1), 1, 0);
 		rows[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (unsigned)errors[i]);
 	}
 	rows[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
-	struct sock_fprog filter = {n, rows};
-
-	CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
-	CHECK(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0);
+	filter_set(rows, n, 0);
 }
 
 /* The descriptor, among the refused ones. */
@@ -362,13 +355,7 @@ static void *wait_for_all(void *arg)
 
 int main(int argc, char **argv)
 {
-	char *again[] = {argv[0], (char *)"inside", NULL};
-
-	if (argc == 1) {
-		refuse();
-		execv("/proc/self/exe", again);
-		return 1;
-	}
+	filter_from_start(argc, argv, refuse);
 	check_begin();
 	wait_for_all(NULL);
 	return check_done();
